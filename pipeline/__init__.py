@@ -1,0 +1,1 @@
+"""EMR on EKS chargeback: what every Spark job on a shared EKS cluster cost."""

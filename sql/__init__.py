@@ -1,0 +1,1 @@
+"""The SQL of the product, shipped as package data; `importlib.resources.files("sql")` finds it."""
