@@ -24,10 +24,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the lake, partitioned by `usage_date`, with the *grain* that a row has."""
+    """One table of the lake, partitioned by `usage_date`: the *grain* of a row, and the *order* of the rows."""
 
     name: str
     grain: str
+    order: tuple[str, ...]
     columns: tuple[Column, ...]
 
     @property
@@ -41,9 +42,7 @@ _WINDOW = (
     Column("window_start", TIMESTAMP, "Start of the window, UTC, inclusive", required=True),
     Column("window_end", TIMESTAMP, "End of the window, UTC, exclusive", required=True),
 )
-_COLLECTED_AT = Column(
-    "collected_at", TIMESTAMP, "When the row was fetched from upstream, UTC", required=True
-)
+_COLLECTED_AT = Column("collected_at", TIMESTAMP, "When the row was fetched from upstream, UTC", required=True)
 _INSTANCE = (
     Column("instance_id", TEXT, "EC2 instance ID, i-…; NULL for Fargate and hybrid nodes, see provider_id"),
     Column("instance_type", TEXT, "EC2 instance type; NULL where the node has none"),
@@ -60,6 +59,7 @@ _INSTANCE = (
 ALLOCATIONS = Table(
     "allocations",
     "container, node, window",
+    ("window_start", "workload_id", "namespace", "pod", "container", "node"),
     (
         _CLUSTER_ARN,
         Column("cluster_name", TEXT, "Name of the EKS cluster", required=True),
@@ -95,9 +95,7 @@ ALLOCATIONS = Table(
         Column("spark_app_id", TEXT, "Spark application ID (spark-app-selector)"),
         Column("spark_app_name", TEXT, "Spark application name"),
         Column("spark_role", TEXT, "submitter, driver, executor, gateway, jobmanager or taskmanager"),
-        Column(
-            "labels", LABELS, "Pod, namespace and node labels of the allow-list, keys as upstream gives them"
-        ),
+        Column("labels", LABELS, "Pod, namespace and node labels of the allow-list, keys as upstream gives them"),
         Column(
             "started_at",
             TIMESTAMP,
@@ -119,9 +117,7 @@ ALLOCATIONS = Table(
         Column("ram_cost", DOUBLE, "Upstream's estimate for memory, its adjustment included, USD"),
         Column("gpu_cost", DOUBLE, "Upstream's estimate for GPUs, its adjustment included, USD"),
         Column("pv_cost", DOUBLE, "Upstream's estimate for persistent volumes, its adjustment included, USD"),
-        Column(
-            "network_cost", DOUBLE, "Upstream's estimate for network traffic, its adjustment included, USD"
-        ),
+        Column("network_cost", DOUBLE, "Upstream's estimate for network traffic, its adjustment included, USD"),
         Column("network_cross_zone_cost", DOUBLE, "Part of network_cost: between Availability Zones, USD"),
         Column("network_cross_region_cost", DOUBLE, "Part of network_cost: between Regions, USD"),
         Column("network_internet_cost", DOUBLE, "Part of network_cost: to the internet, USD"),
@@ -139,6 +135,7 @@ ALLOCATIONS = Table(
 NODES = Table(
     "nodes",
     "node, window",
+    ("window_start", "node", "provider_id"),
     (
         _CLUSTER_ARN,
         *_WINDOW,
@@ -156,6 +153,7 @@ NODES = Table(
 VOLUMES = Table(
     "volumes",
     "volume, pod or none, window",
+    ("window_start", "volume_name", "namespace", "pod", "volume_id"),
     (
         _CLUSTER_ARN,
         *_WINDOW,

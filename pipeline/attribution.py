@@ -1,0 +1,248 @@
+"""Whose pod it is: the table that turns a pod's labels and controller into a workload."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+
+class WorkloadKind(StrEnum):
+    """Every way in which a pod comes to run."""
+
+    JOB_RUN = "job_run"
+    INTERACTIVE_ENDPOINT = "interactive_endpoint"
+    FLINK = "flink"
+    SPARK_OPERATOR = "spark_operator"
+    SPARK_SUBMIT = "spark_submit"
+    SPARK = "spark"
+    PLATFORM = "platform"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Pod:
+    """What attribution looks at: labels with sanitised keys, and the controller that owns the pod."""
+
+    namespace: str | None
+    name: str | None
+    controller_kind: str | None
+    controller_name: str | None
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The workload that a pod belongs to; *id* is None only for `platform` and `other`."""
+
+    kind: WorkloadKind
+    id: str | None = None
+    name: str | None = None
+    virtual_cluster_id: str | None = None
+    job_run_id: str | None = None
+    emr_internal_id: str | None = None
+    spark_app_id: str | None = None
+    spark_app_name: str | None = None
+    spark_role: str | None = None
+
+
+JOB_ID = "emr_containers_amazonaws_com_job_id"
+VIRTUAL_CLUSTER_ID = "emr_containers_amazonaws_com_virtual_cluster_id"
+RESOURCE_TYPE = "emr_containers_amazonaws_com_resource_type"
+COMPONENT = "emr_containers_amazonaws_com_component"
+ENDPOINT_ID = "emr_containers_amazonaws_com_managed_endpoint_id"
+INTERNAL_ID = "eks_subscription_amazonaws_com_emr_internal_id"
+SPARK_APP_ID = "spark_app_selector"
+SPARK_APP_NAME = "spark_app_name"
+SPARK_ROLE = "spark_role"
+OPERATOR_APP_NAME = "sparkoperator_k8s_io_app_name"
+OPERATOR_SUBMISSION_ID = "sparkoperator_k8s_io_submission_id"
+
+_OPERATOR_LABELS = (
+    OPERATOR_APP_NAME,
+    OPERATOR_SUBMISSION_ID,
+    "sparkoperator_k8s_io_launched_by_spark_operator",
+)
+_SPARK_LABELS = (SPARK_APP_ID, SPARK_APP_NAME, SPARK_ROLE, *_OPERATOR_LABELS)
+_GATEWAY_PREFIX = "jeg-"  # Jupyter Enterprise Gateway: its pods are named after the endpoint, no label carries the id
+_JOB_RUN_ID = re.compile(r"0000[0-9a-z]{15}", re.ASCII)
+_ROLES = {"job.submitter": "submitter", "managed.endpoint": "gateway"}
+
+PLATFORM_NAMESPACES = frozenset(
+    {
+        "amazon-cloudwatch",
+        "amazon-guardduty",
+        "aws-observability",
+        "cert-manager",
+        "external-dns",
+        "external-secrets",
+        "gatekeeper-system",
+        "gpu-operator",
+        "ingress-nginx",
+        "karpenter",
+        "keda",
+        "kube-node-lease",
+        "kube-public",
+        "kube-system",
+        "kubecost",
+        "kyverno",
+        "monitoring",
+        "opencost",
+        "prometheus",
+        "spark-operator",
+        "velero",
+        "volcano-system",
+        "yunikorn",
+    }
+)
+PLATFORM_CONTROLLER_KINDS = frozenset({"daemonset"})
+PLATFORM_CONTROLLERS = (
+    "flink-kubernetes-operator",
+    "spark-operator",
+    "cluster-overprovisioner",
+    "overprovisioning",
+)
+"""Beginnings of the controllers' names, in whatever namespace they were installed."""
+
+
+def attribute(pod: Pod) -> Workload:
+    """Say whose *pod* it is: the first rule that knows the pod decides."""
+    return next(workload for rule in _RULES if (workload := rule(pod)) is not None)
+
+
+def complete(workloads: Iterable[Workload]) -> dict[tuple[WorkloadKind, str], Workload]:
+    """What all pods of one workload say together, by kind and ID, for the pods that do not say it themselves.
+
+    Where pods disagree, the smallest value speaks: the answer does not depend on the order of the rows.
+    """
+    known: dict[tuple[WorkloadKind, str], Workload] = {}
+    for workload in set(workloads):
+        if workload.id is not None:
+            key = (workload.kind, workload.id)
+            known[key] = _merged(known.get(key, workload), workload)
+    return known
+
+
+def completed(workload: Workload, known: Mapping[tuple[WorkloadKind, str], Workload]) -> Workload:
+    """*workload* with its gaps filled from what the other pods of the same workload say."""
+    if workload.id is None:
+        return workload
+    peers = known[workload.kind, workload.id]
+    gaps = {field: getattr(peers, field) for field in _SHARED if getattr(workload, field) is None}
+    return replace(workload, **gaps) if gaps else workload
+
+
+_SHARED = ("name", "virtual_cluster_id", "emr_internal_id", "spark_app_id", "spark_app_name")
+
+
+def _merged(one: Workload, other: Workload) -> Workload:
+    values: dict[str, Any] = {
+        field: min((v for v in (getattr(one, field), getattr(other, field)) if v is not None), default=None)
+        for field in _SHARED
+    }
+    return replace(one, spark_role=None, **values)
+
+
+def _job_run(pod: Pod) -> Workload | None:
+    job_run_id = pod.labels.get(JOB_ID) or _job_run_of_controller(pod)
+    if not job_run_id:
+        return None
+    return _workload(pod, WorkloadKind.JOB_RUN, job_run_id, pod.labels.get(SPARK_APP_NAME), job_run_id=job_run_id)
+
+
+def _job_run_of_controller(pod: Pod) -> str | None:
+    """The job run of a job-runner pod, whose Job controller is named after it; not every release labels the pod."""
+    if pod.controller_kind == "job" and _JOB_RUN_ID.fullmatch(pod.controller_name or ""):
+        return pod.controller_name
+    return None
+
+
+def _interactive_endpoint(pod: Pod) -> Workload | None:
+    if not pod.labels.get(VIRTUAL_CLUSTER_ID) or "endpoint" not in pod.labels.get(RESOURCE_TYPE, ""):
+        return None
+    endpoint = pod.labels.get(ENDPOINT_ID) or _endpoint_of_gateway(pod) or pod.labels.get(INTERNAL_ID)
+    return _workload(pod, WorkloadKind.INTERACTIVE_ENDPOINT, endpoint or pod.name, None)
+
+
+def _endpoint_of_gateway(pod: Pod) -> str | None:
+    names = (pod.labels.get("app_kubernetes_io_name"), pod.controller_name, pod.name)
+    gateway = next((name for name in names if name and name.startswith(_GATEWAY_PREFIX)), None)
+    return gateway.removeprefix(_GATEWAY_PREFIX).split("-", 1)[0] if gateway else None
+
+
+def _flink(pod: Pod) -> Workload | None:
+    if pod.labels.get("type") != "flink-native-kubernetes":
+        return None
+    app = pod.labels.get("app")
+    workload = _workload(pod, WorkloadKind.FLINK, pod.labels.get(INTERNAL_ID) or app or pod.name, app)
+    return replace(workload, spark_role=pod.labels.get("component"))
+
+
+def _spark_operator(pod: Pod) -> Workload | None:
+    if not pod.labels.get(INTERNAL_ID) or not any(pod.labels.get(label) for label in _OPERATOR_LABELS):
+        return None
+    return _workload(pod, WorkloadKind.SPARK_OPERATOR, pod.labels[INTERNAL_ID], _operator_name(pod))
+
+
+def _spark_submit(pod: Pod) -> Workload | None:
+    if not pod.labels.get(INTERNAL_ID):
+        return None
+    return _workload(pod, WorkloadKind.SPARK_SUBMIT, pod.labels[INTERNAL_ID], pod.labels.get(SPARK_APP_NAME))
+
+
+def _spark(pod: Pod) -> Workload | None:
+    if not any(pod.labels.get(label) for label in _SPARK_LABELS):
+        return None
+    ids = (
+        pod.labels.get(OPERATOR_SUBMISSION_ID),
+        pod.labels.get(SPARK_APP_ID),
+        pod.labels.get(SPARK_APP_NAME),
+    )
+    return _workload(pod, WorkloadKind.SPARK, next(filter(None, ids), pod.name), _operator_name(pod))
+
+
+def _platform(pod: Pod) -> Workload | None:
+    if (
+        pod.namespace in PLATFORM_NAMESPACES
+        or pod.controller_kind in PLATFORM_CONTROLLER_KINDS
+        or (pod.controller_name or "").startswith(PLATFORM_CONTROLLERS)
+    ):
+        return Workload(WorkloadKind.PLATFORM)
+    return None
+
+
+def _other(_: Pod) -> Workload:
+    return Workload(WorkloadKind.OTHER)
+
+
+def _operator_name(pod: Pod) -> str | None:
+    return pod.labels.get(OPERATOR_APP_NAME) or pod.labels.get(SPARK_APP_NAME)
+
+
+def _workload(
+    pod: Pod, kind: WorkloadKind, workload_id: str | None, name: str | None, job_run_id: str | None = None
+) -> Workload:
+    component = pod.labels.get(COMPONENT)
+    return Workload(
+        kind=kind,
+        id=workload_id,
+        name=name or None,
+        virtual_cluster_id=pod.labels.get(VIRTUAL_CLUSTER_ID) or None,
+        job_run_id=job_run_id,
+        emr_internal_id=pod.labels.get(INTERNAL_ID) or None,
+        spark_app_id=pod.labels.get(SPARK_APP_ID) or None,
+        spark_app_name=pod.labels.get(SPARK_APP_NAME) or None,
+        spark_role=pod.labels.get(SPARK_ROLE) or _ROLES.get(component or "", component),
+    )
+
+
+_RULES: tuple[Callable[[Pod], Workload | None], ...] = (
+    _job_run,
+    _interactive_endpoint,
+    _flink,
+    _spark_operator,
+    _spark_submit,
+    _spark,
+    _platform,
+    _other,
+)

@@ -1,0 +1,174 @@
+"""What upstream's answers become at the door: the fields that we keep, typed and frozen."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from pipeline.window import Window
+
+INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})", re.ASCII)
+
+_NOT_IN_LABELS = re.compile(r"[^A-Za-z0-9_]")
+
+_CLUSTER_ARN = re.compile(
+    r"arn:(?P<partition>aws[a-z-]*):eks:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):cluster/(?P<name>[0-9A-Za-z][\w-]{0,99})",
+    re.ASCII,
+)
+
+
+def sanitised(label: str) -> str:
+    """A label's key as Kubecost gives it: every character other than A-Za-z0-9_ is `_`."""
+    return _NOT_IN_LABELS.sub("_", label)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One EKS cluster, known by its ARN."""
+
+    arn: str
+    partition: str
+    region: str
+    account_id: str
+    name: str
+
+    @classmethod
+    def from_arn(cls, arn: str) -> "Cluster":
+        """Read an EKS cluster's ARN.
+
+        Raises:
+            ValueError: it is not one.
+        """
+        match = _CLUSTER_ARN.fullmatch(arn)
+        if match is None:
+            raise ValueError(f"{arn!r} is not an EKS cluster's ARN (arn:aws:eks:REGION:ACCOUNT:cluster/NAME)")
+        return cls(arn, match["partition"], match["region"], match["account"], match["name"])
+
+    @property
+    def object_name(self) -> str:
+        """The name that sets this cluster's objects apart from every other cluster's."""
+        return f"{self.account_id}_{self.region}_{self.name}"
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place in S3: `s3://bucket/prefix`, the prefix without slashes at its ends, perhaps empty."""
+
+    bucket: str
+    prefix: str
+
+    def key(self, *parts: str) -> str:
+        """The key below this place that *parts* lead to."""
+        return "/".join(part for part in (self.prefix, *parts) if part)
+
+    def uri(self, *parts: str) -> str:
+        """The same as a URI."""
+        return f"s3://{self.bucket}/{self.key(*parts)}"
+
+
+class _Wire(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """A part of an answer: unknown fields are passed over, missing and null ones are None."""
+
+
+class WireWindow(_Wire, frozen=True):
+    """A window as upstream prints it."""
+
+    start: datetime
+    end: datetime
+
+
+class VolumeShare(_Wire, frozen=True):
+    """What a container had of one persistent volume: bytes times hours, and USD."""
+
+    byte_hours: float | None = None
+    cost: float | None = None
+    adjustment: float | None = None
+    provider_id: str | None = msgspec.field(default=None, name="providerID")
+
+
+class Properties(_Wire, frozen=True):
+    """Who a container, or a node, is. Label keys are sanitised: every other character than A-Za-z0-9_ is `_`."""
+
+    cluster: str | None = None
+    node: str | None = None
+    namespace: str | None = None
+    pod: str | None = None
+    container: str | None = None
+    controller: str | None = None
+    controller_kind: str | None = None
+    name: str | None = None
+    provider_id: str | None = msgspec.field(default=None, name="providerID")
+    labels: dict[str, str] | None = None
+
+
+class Allocation(_Wire, frozen=True):
+    """One container on one node in one window. Hours are core·h and byte·h, costs USD without adjustment.
+
+    Source: https://github.com/opencost/opencost core/pkg/opencost/allocation_json.go
+    """
+
+    name: str
+    window: WireWindow
+    properties: Properties | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    minutes: float | None = None
+    cpu_core_hours: float | None = None
+    cpu_core_request_average: float | None = None
+    cpu_core_usage_average: float | None = None
+    ram_byte_hours: float | None = None
+    ram_byte_request_average: float | None = None
+    ram_byte_usage_average: float | None = None
+    gpu_hours: float | None = None
+    pv_byte_hours: float | None = None
+    network_transfer_bytes: float | None = None
+    network_receive_bytes: float | None = None
+    cpu_cost: float | None = None
+    cpu_cost_adjustment: float | None = None
+    ram_cost: float | None = None
+    ram_cost_adjustment: float | None = None
+    gpu_cost: float | None = None
+    gpu_cost_adjustment: float | None = None
+    pv_cost: float | None = None
+    pv_cost_adjustment: float | None = None
+    network_cost: float | None = None
+    network_cost_adjustment: float | None = None
+    network_cross_zone_cost: float | None = None
+    network_cross_region_cost: float | None = None
+    network_internet_cost: float | None = None
+    load_balancer_cost: float | None = None
+    load_balancer_cost_adjustment: float | None = None
+    shared_cost: float | None = None
+    total_cost: float | None = None
+    pvs: dict[str, VolumeShare] | None = None
+
+
+class Asset(_Wire, frozen=True):
+    """One asset; only those of type `Node` are used. Hours are capacity, `total_cost` includes adjustments.
+
+    Source: https://github.com/opencost/opencost core/pkg/opencost/asset_json.go
+    """
+
+    type: str | None = None
+    properties: Properties | None = None
+    labels: dict[str, str] | None = None
+    window: WireWindow | None = None
+    node_type: str | None = None
+    pool: str | None = None
+    preemptible: float | None = None
+    minutes: float | None = None
+    cpu_core_hours: float | None = None
+    ram_byte_hours: float | None = None
+    gpu_hours: float | None = msgspec.field(default=None, name="GPUHours")
+    total_cost: float | None = None
+
+
+@dataclass(frozen=True)
+class WindowAnswer:
+    """All that upstream said about one window: its rows, its nodes, and which *source* said it."""
+
+    window: Window
+    allocations: tuple[Allocation, ...]
+    nodes: tuple[Asset, ...]
+    source: str
