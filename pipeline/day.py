@@ -1,0 +1,133 @@
+"""How one day's Parquet file is rewritten with one window replaced, a row group at a time."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import IO
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline import footer
+from pipeline.footer import WindowRecord
+from pipeline.tables import DOUBLE, TIMESTAMP, Table
+from pipeline.window import Window
+
+ROW_GROUP_ROWS = 131_072
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day's file of *table*: None where there is none yet. *where* names it in errors."""
+
+    table: Table
+    where: str
+    file: pq.ParquetFile | None
+
+    @property
+    def records(self) -> tuple[WindowRecord, ...]:
+        """The windows that the file holds."""
+        return () if self.file is None else footer.decode(self.file.metadata.metadata, self.where)
+
+    def rewrite(self, record: WindowRecord, rows: pa.Table | None, sink: IO[bytes]) -> bool:
+        """Write the day anew to *sink*, with *record*'s window replaced by *rows* (None: as they are).
+
+        Rows that are equal to the stored ones but for `collected_at` stay as they are. Returns whether anything
+        changed; if nothing did, *sink* stays empty.
+        """
+        stored = self._stored(record.window)
+        if rows is None or _same(stored, rows):
+            rows = stored
+            record = self._as_first_collected(record)
+        records = (*footer.without(self.records, record.window), record)
+        if rows is stored and set(records) == set(self.records):
+            return False
+        self._write(self._merged(record.window, rows), records, sink)
+        return True
+
+    def _write(self, rows: Iterable[pa.Table], records: Iterable[WindowRecord], sink: IO[bytes]) -> None:
+        schema = self.table.schema
+        with pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=_dictionary_columns(schema)) as writer:
+            for group in _row_groups(rows):
+                writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
+            writer.add_key_value_metadata({footer.KEY.decode(): footer.encode(records).decode()})
+
+    def _merged(self, window: Window, rows: pa.Table) -> Iterator[pa.Table]:
+        """The day's rows with those of *window* replaced; the file is ordered by window start."""
+        start, end = (pa.scalar(_naive(instant), TIMESTAMP) for instant in (window.start, window.end))
+        written = False
+        for group in self._groups():
+            yield group.filter(pc.less(group["window_start"], start))
+            later = group.filter(pc.greater_equal(group["window_start"], end))
+            if later.num_rows and not written:
+                written = True
+                yield rows
+            yield later
+        if not written:
+            yield rows
+
+    def _stored(self, window: Window) -> pa.Table:
+        start, end = (pa.scalar(_naive(instant), TIMESTAMP) for instant in (window.start, window.end))
+        found = [
+            group.filter(pc.and_(pc.equal(group["window_start"], start), pc.equal(group["window_end"], end)))
+            for group in self._groups()
+        ]
+        return pa.concat_tables(found) if found else self.table.schema.empty_table()
+
+    def _groups(self) -> Iterator[pa.Table]:
+        if self.file is not None:
+            for number in range(self.file.num_row_groups):
+                yield _conformed(self.file.read_row_group(number), self.table.schema)
+
+    def _as_first_collected(self, record: WindowRecord) -> WindowRecord:
+        former = next((r for r in self.records if r.window == record.window), record)
+        return msgspec.structs.replace(record, collected_at=former.collected_at)
+
+
+def _same(stored: pa.Table, rows: pa.Table) -> bool:
+    """Whether two tables hold the same rows, whenever they were collected."""
+    return bool(stored.drop_columns("collected_at").equals(rows.drop_columns("collected_at")))
+
+
+def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Cut *tables* into row groups by row number: the same rows give the same groups, whatever way they came."""
+    held: list[pa.Table] = []
+    room = ROW_GROUP_ROWS
+    for table in tables:
+        offset = 0
+        while offset < table.num_rows:
+            part = table.slice(offset, room)
+            held.append(part)
+            offset += part.num_rows
+            room -= part.num_rows
+            if not room:
+                yield pa.concat_tables(held).combine_chunks()
+                held, room = [], ROW_GROUP_ROWS
+    if held:
+        yield pa.concat_tables(held).combine_chunks()
+
+
+def _conformed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """*rows* of an earlier version of the table in today's *schema*: a column that was not there yet is NULL."""
+    columns = [
+        rows[field.name].cast(field.type) if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _dictionary_columns(schema: pa.Schema) -> list[str]:
+    """Every column but the doubles, whose dictionaries would only make the file larger."""
+    columns = []
+    for field in schema:
+        if pa.types.is_map(field.type):
+            columns += [f"{field.name}.key_value.key", f"{field.name}.key_value.value"]
+        elif field.type != DOUBLE:
+            columns.append(field.name)
+    return columns
+
+
+def _naive(instant: datetime) -> datetime:
+    return instant.astimezone(UTC).replace(tzinfo=None)
