@@ -1,0 +1,5 @@
+"""`python -m pipeline` is `chargeback`."""
+
+from pipeline.cli import main
+
+main()

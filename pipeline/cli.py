@@ -1,0 +1,334 @@
+"""The command line: arguments and settings in, tables and exit codes out."""
+
+# Every command imports what it needs when it runs: `--help` must not wait for pandas.
+
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pipeline.errors import ChargebackError, UsageError, gravest
+
+if TYPE_CHECKING:
+    from pipeline.catalog import Catalog
+    from pipeline.collect import Outcome
+    from pipeline.month import Month
+    from pipeline.publish import Bill
+    from pipeline.settings import LakeSettings, Settings
+    from pipeline.warehouse import Warehouse
+
+log = logging.getLogger(__name__)
+
+_INTERRUPTED = 130
+_TERMINATED = 143
+_TEXT_WIDTH = 200  # of a table that goes to a file or a pipe
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_SettingsKind = TypeVar("_SettingsKind", bound="Settings")
+
+
+class _Instant(click.ParamType[datetime]):
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:  # noqa: ANN401
+        from pipeline.window import parse_instant
+
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_instant(value)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
+class _MonthOf(click.ParamType["Month"]):
+    name = "yyyy-mm"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Month":  # noqa: ANN401
+        from pipeline.month import Month
+
+        if isinstance(value, Month):
+            return value
+        try:
+            return Month.parse(value)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
+def _acts_at(command: _Command) -> _Command:
+    """Give *command* the option `--now`, the one place where the clock is read."""
+    now = click.option(
+        "--now", type=_Instant(), default=lambda: datetime.now(UTC), help="Act as if it were this time, UTC."
+    )
+    return now(command)
+
+
+_month = click.option("--month", type=_MonthOf(), help="The newest with data unless given.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="emr-eks-chargeback")
+def cli() -> None:
+    """What every Spark job on a shared Amazon EKS cluster cost."""
+
+
+@cli.command()
+@click.option("--since", type=_Instant(), help="First hour to look at; the look-back unless given.")
+@click.option("--until", type=_Instant(), help="Look at hours before this one.")
+@click.option("--recollect", is_flag=True, help="Fetch settled hours again, and take the answer even if it is worse.")
+@_acts_at
+def collect(since: datetime | None, until: datetime | None, recollect: bool, now: datetime) -> None:
+    """Fetch the hours that are missing or not yet settled, and write them to the lake."""
+    from pipeline import connections
+    from pipeline.collect import Collector, failures
+    from pipeline.settings import CollectSettings
+
+    settings = _settings(CollectSettings)
+    collector = Collector(
+        connections.kubecost(settings),
+        connections.lake(settings),
+        settings.cluster_arn,
+        settings.labels,
+        now,
+        recollect,
+    )
+    work = collector.work(connections.schedule(settings), since, until)
+    outcomes = list(_followed(collector.collect(work), len(work.plan.fetch)))
+    errors = failures(outcomes, work.records.values())
+    _say_collected(outcomes, errors)
+    if errors:
+        raise gravest(errors)
+
+
+@cli.command()
+@click.option("--dry-run", is_flag=True, help="Print the views' SQL and change nothing.")
+@_acts_at
+def publish(dry_run: bool, now: datetime) -> None:
+    """Declare the tables in Glue and create the views, in dependency order."""
+    from pipeline.publish import NO_BILL, Publisher, statements
+    from pipeline.settings import LakeSettings, Settings
+
+    if dry_run:
+        plain = _settings(Settings)
+        bill = _bill(plain) if plain.cur_table else NO_BILL
+        click.echo(";\n\n".join(statements(plain.glue_database, bill)) + ";")
+        return
+    from pipeline import connections
+    from pipeline.lake import first_day
+
+    settings = _settings(LakeSettings)
+    bill = _bill(settings)
+    first = first_day(connections.s3(settings), settings.lake) or now.date()
+    publisher = Publisher(
+        _catalog(settings, settings.glue_database),
+        _warehouse(settings),
+        settings.glue_database,
+        settings.lake,
+        _version(),
+    )
+    for name in _counted(publisher.publish(bill, first), "Publishing"):
+        log.info("published", extra={"relation": f"{settings.glue_database}.{name}"})
+    if bill.table is None:
+        click.echo("No bill: CHARGEBACK_CUR_TABLE is not set, so all cost stays estimated.", err=True)
+
+
+@cli.command()
+@_month
+@_acts_at
+def verify(month: "Month | None", now: datetime) -> None:  # noqa: ARG001  every command takes --now
+    """Run every check, and print the rows that break one."""
+    from pipeline.output import offenders_table, verdict_table
+    from pipeline.settings import LakeSettings
+    from pipeline.verify import failed
+    from pipeline.verify import verify as verdicts_of
+
+    settings = _settings(LakeSettings)
+    warehouse = _published(settings)
+    verdicts = list(_counted(verdicts_of(warehouse, month, has_cur=settings.cur_table is not None), "Checking"))
+    _show(verdict_table(verdicts))
+    for verdict in verdicts:
+        if verdict.broken:
+            _show(offenders_table(verdict))
+    error = failed(verdicts)
+    if error is not None:
+        raise error
+
+
+@cli.command()
+@click.option(
+    "--by",
+    default="job",
+    show_default=True,
+    help="job, virtual-cluster, pod, namespace, controller, "
+    "label:<key>, node-pool, instance-type, capacity-type or spark-role.",
+)
+@_month
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
+@_acts_at
+def report(by: str, month: "Month | None", form: str, output: Path | None, now: datetime) -> None:  # noqa: ARG001
+    """Show what was spent, by one dimension."""
+    from pipeline.output import plain, report_csv, report_json, report_table
+    from pipeline.report import dimension, newest_month
+    from pipeline.report import report as report_of
+    from pipeline.settings import LakeSettings
+
+    dimension(by)
+    settings = _settings(LakeSettings)
+    warehouse = _published(settings)
+    month = month or newest_month(warehouse)
+    if month is None:
+        raise UsageError("There is no data yet: collect first.")
+    found = report_of(warehouse, by, month)
+    if form == "table" and output is None:
+        _show(report_table(found))
+        return
+    text = {
+        "table": lambda: plain(report_table(found), _TEXT_WIDTH),
+        "csv": lambda: report_csv(found),
+        "json": lambda: report_json(found),
+    }[form]()
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+
+
+@cli.command()
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("chargeback-demo"),
+    show_default=True,
+    help="Where the demo keeps its objects, its bill and its reports.",
+)
+@click.option("--serve", is_flag=True, help="Leave the stack up, and print how to reach it.")
+def demo(directory: Path, serve: bool) -> None:
+    """Run the whole pipeline on a simulated estate, and show what each job cost."""
+    from pipeline import logs
+    from pipeline.demo.tour import tour
+
+    logs.configure("WARNING")
+    tour(directory, serve=serve)
+
+
+def _settings(kind: "type[_SettingsKind]") -> "_SettingsKind":
+    from pipeline import logs
+    from pipeline.settings import read_settings
+
+    settings = read_settings(kind)
+    logs.configure(settings.log_level)
+    return settings
+
+
+def _catalog(settings: "Settings", database: str) -> "Catalog":
+    from pipeline import connections
+    from pipeline.catalog import Catalog
+
+    return Catalog(connections.session(settings), database)
+
+
+def _warehouse(settings: "Settings") -> "Warehouse":
+    from pipeline import connections
+    from pipeline.warehouse import Warehouse, athena_url
+
+    if settings.sql_url is not None:
+        return Warehouse(settings.sql_url.get_secret_value())
+    region = connections.region(settings)
+    return Warehouse(athena_url(region, settings.glue_database, settings.athena_workgroup))
+
+
+def _published(settings: "LakeSettings") -> "Warehouse":
+    """The engine, once it is certain that there is something to ask."""
+    from pipeline.publish import require_published
+
+    require_published(_catalog(settings, settings.glue_database), settings.glue_database)
+    return _warehouse(settings)
+
+
+def _bill(settings: "Settings") -> "Bill":
+    from pipeline.publish import find_bill
+
+    return find_bill(settings.cur_table, lambda database: _catalog(settings, database))
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("emr-eks-chargeback")
+
+
+def _followed(outcomes: "Iterator[Outcome]", count: int) -> "Iterator[Outcome]":
+    """Pass *outcomes* on, each with a line in the log; on a terminal with a bar."""
+    for outcome in _counted(outcomes, "Collecting", count):
+        if outcome.record is not None:
+            record = outcome.record
+            facts = {
+                "window": outcome.window,
+                "state": record.state,
+                "rows": record.rows,
+                "core_hours": record.core_hours,
+                "estimated_cost": record.estimated_cost,
+                "changed": outcome.changed,
+            }
+            log.info("window collected", extra=facts)
+        yield outcome
+
+
+def _say_collected(outcomes: "Sequence[Outcome]", errors: Sequence[ChargebackError]) -> None:
+    for error in errors:
+        log.error(str(error))
+    written = [o.record for o in outcomes if o.record is not None]
+    log.info(
+        "run done",
+        extra={
+            "windows": len(written),
+            "changed": sum(o.changed for o in outcomes),
+            "failed": len(errors),
+            "rows": sum(record.rows for record in written),
+            "estimated_cost": sum(record.estimated_cost for record in written),
+        },
+    )
+
+
+def _counted(things: Iterable[Any], what: str, count: int | None = None) -> Iterator[Any]:
+    """Pass *things* on, with a bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield from things
+        return
+    yield from track(things, description=what, total=count, console=console, transient=True)
+
+
+def _show(table: Any) -> None:  # noqa: ANN401  rich's renderable
+    from rich.console import Console
+
+    console = Console()
+    Console(width=None if console.is_terminal else _TEXT_WIDTH).print(table)
+
+
+def _terminated(*_: object) -> None:
+    sys.exit(_TERMINATED)
+
+
+def main() -> None:
+    """Run the command line; every error of ours ends here, as one sentence and an exit code."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(_INTERRUPTED)
+    except ChargebackError as error:
+        click.echo(f"chargeback: {error}", err=True)
+        sys.exit(error.exit_code)

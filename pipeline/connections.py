@@ -1,0 +1,68 @@
+"""How settings become connections to the outside."""
+
+from typing import TYPE_CHECKING
+
+import boto3
+
+from pipeline.aws import CONFIG, translated
+from pipeline.errors import ConfigurationError
+from pipeline.kubecost import Kubecost
+from pipeline.lake import Lake
+from pipeline.plan import Schedule
+from pipeline.settings import CollectSettings, LakeSettings, Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+def session(settings: Settings) -> boto3.Session:
+    """The AWS SDK's session; where its own chain names no region, the cluster's."""
+    with translated("Reading the AWS configuration"):
+        found = boto3.Session()
+        if found.region_name is None and settings.cluster_arn is not None:
+            return boto3.Session(region_name=settings.cluster_arn.region)
+        return found
+
+
+def kubecost(settings: CollectSettings) -> Kubecost:
+    """Kubecost or OpenCost."""
+    key, bundle = settings.kubecost_api_key, settings.kubecost_ca_bundle
+    return Kubecost(
+        settings.kubecost_url,
+        cluster_id=settings.kubecost_cluster_id,
+        api_key=key.get_secret_value() if key else None,
+        ca_bundle=str(bundle) if bundle else None,
+    )
+
+
+def region(settings: Settings) -> str:
+    """The AWS Region that is spoken to.
+
+    Raises:
+        ConfigurationError: nothing names one.
+    """
+    name = session(settings).region_name
+    if not name:
+        raise ConfigurationError("No AWS Region is set. Set AWS_REGION, or CHARGEBACK_CLUSTER_ARN.")
+    return str(name)
+
+
+def s3(settings: Settings) -> "S3Client":
+    """Amazon S3."""
+    with translated("Connecting to S3"):
+        return session(settings).client("s3", config=CONFIG)
+
+
+def lake(settings: LakeSettings) -> Lake:
+    """The lake on S3."""
+    return Lake(s3(settings), settings.lake, settings.cluster_arn)
+
+
+def schedule(settings: Settings) -> Schedule:
+    """When which hour is fetched."""
+    return Schedule(
+        collect_after=settings.collect_after,
+        settle_after=settings.settle_after,
+        lookback=settings.lookback,
+        hourly_retention=settings.hourly_retention,
+    )

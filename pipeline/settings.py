@@ -1,0 +1,173 @@
+"""The settings: read once from the environment, validated, all mistakes named at once."""
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from pipeline.errors import ConfigurationError
+from pipeline.models import Cluster, Location, sanitised
+from pipeline.window import parse_duration
+
+PREFIX = "CHARGEBACK_"
+
+SCHEDULER_QUEUES = ("queue", "yunikorn_apache_org_queue", "volcano_sh_queue_name", "kueue_x_k8s_io_queue_name")
+DEFAULT_LABELS = (*SCHEDULER_QUEUES, "team", "app_kubernetes_io_name")
+
+_DATABASE = re.compile(r"[a-z0-9_]{1,255}", re.ASCII)
+_TABLE = re.compile(r"[a-z0-9_]{1,255}\.[a-z0-9_]{1,255}", re.ASCII)
+_WORKGROUP = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
+_KEY = re.compile(r"[\w!.*'()=/-]*", re.ASCII)
+
+
+def _location(text: str) -> Location:
+    bucket, _, prefix = text.removeprefix("s3://").partition("/")
+    if not text.startswith("s3://") or not _BUCKET.fullmatch(bucket) or not _KEY.fullmatch(prefix):
+        raise ValueError(f"{text!r} is not a place in S3; write s3://bucket/prefix")
+    return Location(bucket, prefix.strip("/"))
+
+
+def _http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it is not an http:// or https:// address")  # it may hold a password: it is not repeated
+    return text
+
+
+def _labels(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(sanitised(label.strip()) for label in text.split(",") if label.strip()))
+
+
+def _table(text: str) -> str:
+    if not _TABLE.fullmatch(text):
+        raise ValueError(f"{text!r} is not a table; write database.table in lower case")
+    return text
+
+
+def _database(text: str) -> str:
+    if not _DATABASE.fullmatch(text):
+        raise ValueError(f"{text!r} is not a database's name; write lower-case letters, digits and _")
+    return text
+
+
+def _workgroup(text: str) -> str:
+    if not _WORKGROUP.fullmatch(text):
+        raise ValueError(f"{text!r} is not a workgroup's name")
+    return text
+
+
+def _read(parse: Callable[[str], object]) -> BeforeValidator:
+    """Read a setting's text with *parse*; a default is no text, and passes."""
+    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
+
+
+Duration = Annotated[timedelta, _read(parse_duration), NoDecode]
+
+
+class Settings(BaseSettings):
+    """Every setting; the kinds below say which of those without a default must be set."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
+
+    cluster_arn: Annotated[Cluster | None, _read(Cluster.from_arn), NoDecode] = Field(
+        default=None, description="ARN of the EKS cluster: account, region and name come from it"
+    )
+    lake: Annotated[Location | None, _read(_location), NoDecode] = Field(
+        default=None, description="Where the tables lie: s3://bucket/prefix"
+    )
+    kubecost_url: Annotated[str | None, _read(_http_url)] = Field(
+        default=None, description="Address of Kubecost or OpenCost"
+    )
+    kubecost_api_key: SecretStr | None = Field(default=None, description="Sent as X-API-KEY")
+    kubecost_ca_bundle: Path | None = Field(default=None, description="File with the certificates of a private CA")
+    kubecost_cluster_id: str | None = Field(
+        default=None, description="Kubecost's own name of the cluster, if it knows several"
+    )
+    glue_database: Annotated[str, _read(_database)] = Field(
+        default="chargeback", description="Glue database of the tables and views"
+    )
+    athena_workgroup: Annotated[str, _read(_workgroup)] = Field(
+        default="chargeback", description="Athena workgroup, with a place for results"
+    )
+    cur_table: Annotated[str | None, _read(_table)] = Field(
+        default=None, description="The Cost and Usage Report: database.table; without it all cost is estimated"
+    )
+    collect_after: Duration = Field(default=timedelta(hours=2), description="When an hour is fetched, after its end")
+    settle_after: Duration = Field(default=timedelta(hours=24), description="When it is fetched once more")
+    lookback: Duration = Field(default=timedelta(days=7), description="How far back missing hours are looked for")
+    hourly_retention: Annotated[timedelta | None, _read(parse_duration), NoDecode] = Field(
+        default=None, description="How long upstream keeps hours: 49h for Kubecost, 15d for OpenCost unless set"
+    )
+    labels: Annotated[tuple[str, ...], _read(_labels), NoDecode] = Field(
+        default=DEFAULT_LABELS, description="Labels that are kept, comma-separated"
+    )
+    policy: str | None = Field(default=None, description="Directory or s3:// prefix of the policy's CSV files")
+    sql_url: SecretStr | None = Field(
+        default=None, description="SQLAlchemy URL of another engine that speaks Trino's SQL"
+    )
+    metrics_namespace: str | None = Field(default=None, description="CloudWatch namespace of the run's figures")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severe line that is logged"
+    )
+
+
+class LakeSettings(Settings):
+    """What every command needs that knows the lake."""
+
+    cluster_arn: Annotated[Cluster, _read(Cluster.from_arn), NoDecode]
+    lake: Annotated[Location, _read(_location), NoDecode]
+
+
+class CollectSettings(LakeSettings):
+    """What collecting needs besides."""
+
+    kubecost_url: Annotated[str, _read(_http_url)]
+
+
+_Settings = TypeVar("_Settings", bound=Settings)
+
+
+def read_settings(kind: type[_Settings]) -> _Settings:
+    """Read the settings from the environment; *kind* says which must be set.
+
+    Raises:
+        ConfigurationError: something is missing, malformed or misspelt; it names everything.
+    """
+    mistakes = list(_unknown())
+    try:
+        settings = kind()
+    except ValidationError as error:
+        mistakes += [_mistake(details["loc"], details["msg"]) for details in error.errors(include_input=False)]
+        raise ConfigurationError(_sentence(mistakes)) from error
+    if mistakes:
+        raise ConfigurationError(_sentence(mistakes))
+    return settings
+
+
+def _unknown() -> Iterator[str]:
+    """A name with our prefix that is no setting: most likely one misspelt."""
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known:
+            close = get_close_matches(name, known, n=1)
+            yield f"{name} is not a setting" + (f" (did you mean {close[0]}?)" if close else "")
+
+
+def _mistake(location: tuple[int | str, ...], message: str) -> str:
+    name = str(location[0]).upper()
+    name = name if name.startswith(PREFIX) else PREFIX + name
+    return f"{name} is not set" if message == "Field required" else f"{name}: {message.removeprefix('Value error, ')}"
+
+
+def _sentence(mistakes: Sequence[str]) -> str:
+    if len(mistakes) == 1:
+        return f"The settings are not right: {mistakes[0]}."
+    return "The settings are not right:" + "".join(f"\n  - {mistake}" for mistake in mistakes)
