@@ -128,11 +128,16 @@ def completed(workload: Workload, known: Mapping[tuple[WorkloadKind, str], Workl
     if workload.id is None:
         return workload
     peers = known[workload.kind, workload.id]
-    gaps = {field: getattr(peers, field) for field in _SHARED if getattr(workload, field) is None}
+    gaps = {field: getattr(peers, field) for field in _shared(workload) if getattr(workload, field) is None}
     return replace(workload, **gaps) if gaps else workload
 
 
 _SHARED = ("name", "virtual_cluster_id", "emr_internal_id", "spark_app_id", "spark_app_name")
+
+
+def _shared(workload: Workload) -> tuple[str, ...]:
+    """What all pods of a workload have in common; each kernel of an endpoint is an application of its own."""
+    return ("virtual_cluster_id",) if workload.kind is WorkloadKind.INTERACTIVE_ENDPOINT else _SHARED
 
 
 def _merged(one: Workload, other: Workload) -> Workload:

@@ -5,7 +5,7 @@
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +15,8 @@ import click
 from pipeline.errors import ChargebackError, UsageError, gravest
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from pipeline.catalog import Catalog
     from pipeline.collect import Outcome
     from pipeline.month import Month
@@ -26,7 +28,6 @@ log = logging.getLogger(__name__)
 
 _INTERRUPTED = 130
 _TERMINATED = 143
-_TEXT_WIDTH = 200  # of a table that goes to a file or a pipe
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _SettingsKind = TypeVar("_SettingsKind", bound="Settings")
@@ -120,6 +121,7 @@ def publish(dry_run: bool, now: datetime) -> None:
         return
     from pipeline import connections
     from pipeline.lake import first_day
+    from pipeline.progress import tracked
 
     settings = _settings(LakeSettings)
     bill = _bill(settings)
@@ -131,7 +133,7 @@ def publish(dry_run: bool, now: datetime) -> None:
         settings.lake,
         _version(),
     )
-    for name in _counted(publisher.publish(bill, first), "Publishing"):
+    for name in tracked(publisher.publish(bill, first), "Publishing"):
         log.info("published", extra={"relation": f"{settings.glue_database}.{name}"})
     if bill.table is None:
         click.echo("No bill: CHARGEBACK_CUR_TABLE is not set, so all cost stays estimated.", err=True)
@@ -143,13 +145,14 @@ def publish(dry_run: bool, now: datetime) -> None:
 def verify(month: "Month | None", now: datetime) -> None:  # noqa: ARG001  every command takes --now
     """Run every check, and print the rows that break one."""
     from pipeline.output import offenders_table, verdict_table
+    from pipeline.progress import tracked
     from pipeline.settings import LakeSettings
     from pipeline.verify import failed
     from pipeline.verify import verify as verdicts_of
 
     settings = _settings(LakeSettings)
     warehouse = _published(settings)
-    verdicts = list(_counted(verdicts_of(warehouse, month, has_cur=settings.cur_table is not None), "Checking"))
+    verdicts = list(tracked(verdicts_of(warehouse, month, has_cur=settings.cur_table is not None), "Checking"))
     _show(verdict_table(verdicts))
     for verdict in verdicts:
         if verdict.broken:
@@ -168,10 +171,11 @@ def verify(month: "Month | None", now: datetime) -> None:  # noqa: ARG001  every
     "label:<key>, node-pool, instance-type, capacity-type or spark-role.",
 )
 @_month
+@click.option("--top", type=click.IntRange(0), default=25, show_default=True, help="Rows of a table; 0 shows all.")
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
 @_acts_at
-def report(by: str, month: "Month | None", form: str, output: Path | None, now: datetime) -> None:  # noqa: ARG001
+def report(by: str, month: "Month | None", top: int, form: str, output: Path | None, now: datetime) -> None:  # noqa: ARG001
     """Show what was spent, by one dimension."""
     from pipeline.output import plain, report_csv, report_json, report_table
     from pipeline.report import dimension, newest_month
@@ -186,10 +190,10 @@ def report(by: str, month: "Month | None", form: str, output: Path | None, now: 
         raise UsageError("There is no data yet: collect first.")
     found = report_of(warehouse, by, month)
     if form == "table" and output is None:
-        _show(report_table(found))
+        _show(report_table(found, top))
         return
     text = {
-        "table": lambda: plain(report_table(found), _TEXT_WIDTH),
+        "table": lambda: plain(report_table(found, top)),
         "csv": lambda: report_csv(found),
         "json": lambda: report_json(found),
     }[form]()
@@ -264,8 +268,11 @@ def _version() -> str:
 
 
 def _followed(outcomes: "Iterator[Outcome]", count: int) -> "Iterator[Outcome]":
-    """Pass *outcomes* on, each with a line in the log; on a terminal with a bar."""
-    for outcome in _counted(outcomes, "Collecting", count):
+    """Pass *outcomes* on, each with a line in the log, on a terminal with a bar instead."""
+    from pipeline.progress import shown, tracked
+
+    level = logging.DEBUG if shown() else logging.INFO
+    for outcome in tracked(outcomes, "Collecting", count):
         if outcome.record is not None:
             record = outcome.record
             facts = {
@@ -276,7 +283,7 @@ def _followed(outcomes: "Iterator[Outcome]", count: int) -> "Iterator[Outcome]":
                 "estimated_cost": record.estimated_cost,
                 "changed": outcome.changed,
             }
-            log.info("window collected", extra=facts)
+            log.log(level, "window collected", extra=facts)
         yield outcome
 
 
@@ -296,23 +303,16 @@ def _say_collected(outcomes: "Sequence[Outcome]", errors: Sequence[ChargebackErr
     )
 
 
-def _counted(things: Iterable[Any], what: str, count: int | None = None) -> Iterator[Any]:
-    """Pass *things* on, with a bar on a terminal."""
+def _show(table: "Table") -> None:
     from rich.console import Console
-    from rich.progress import track
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield from things
-        return
-    yield from track(things, description=what, total=count, console=console, transient=True)
-
-
-def _show(table: Any) -> None:  # noqa: ANN401  rich's renderable
-    from rich.console import Console
+    from pipeline.output import plain
 
     console = Console()
-    Console(width=None if console.is_terminal else _TEXT_WIDTH).print(table)
+    if console.is_terminal:
+        console.print(table)
+    else:
+        click.echo(plain(table), nl=False)
 
 
 def _terminated(*_: object) -> None:

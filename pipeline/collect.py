@@ -62,8 +62,8 @@ class Collector:
         found = plan(schedule, looked_at, records, retention, recollect=self.recollect)
         if found.expired:
             log.warning(
-                "hours are past upstream's hourly retention and were never collected",
-                extra={"hours": len(found.expired), "first": found.expired[0].start, "retention": retention},
+                "hours were never collected and are past upstream's hourly retention",
+                extra={"hours": len(found.expired), "first": found.expired[0], "retention": retention},
             )
         return Work(found, records)
 

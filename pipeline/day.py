@@ -37,12 +37,13 @@ class Day:
         Rows that are equal to the stored ones but for `collected_at` stay as they are. Returns whether anything
         changed; if nothing did, *sink* stays empty.
         """
+        former = self.records  # read first: a file that is none of ours is refused before its columns are touched
         stored = self._stored(record.window)
         if rows is None or _same(stored, rows):
             rows = stored
             record = self._as_first_collected(record)
-        records = (*footer.without(self.records, record.window), record)
-        if rows is stored and set(records) == set(self.records):
+        records = (*footer.without(former, record.window), record)
+        if rows is stored and set(records) == set(former):
             return False
         self._write(self._merged(record.window, rows), records, sink)
         return True

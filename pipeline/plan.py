@@ -54,7 +54,7 @@ class PlannedWindow:
 
 @dataclass(frozen=True)
 class Plan:
-    """The windows to fetch, oldest first, and those that upstream no longer has by the hour."""
+    """The windows to fetch, oldest first, and the gaps in the lake that upstream no longer has by the hour."""
 
     fetch: tuple[PlannedWindow, ...]
     expired: tuple[Window, ...]
@@ -95,7 +95,9 @@ def plan(
         elif _is_due(schedule, window, records.get(window), span.now) or recollect:
             settled = span.now >= window.end + schedule.settle_after
             fetch.append(PlannedWindow(window, WindowState.SETTLED if settled else WindowState.COLLECTED))
-    return Plan(tuple(fetch), tuple(window for window in expired if window not in records))
+    began = min(records, default=None)
+    gaps = tuple(window for window in expired if window not in records and began is not None and window > began)
+    return Plan(tuple(fetch), gaps)
 
 
 def _is_due(schedule: Schedule, window: Window, record: WindowRecord | None, now: datetime) -> bool:

@@ -5,11 +5,10 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, FilePath, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.errors import ConfigurationError
@@ -84,10 +83,10 @@ class Settings(BaseSettings):
         default=None, description="Where the tables lie: s3://bucket/prefix"
     )
     kubecost_url: Annotated[str | None, _read(_http_url)] = Field(
-        default=None, description="Address of Kubecost or OpenCost"
+        default=None, description="Address of Kubecost or OpenCost", repr=False
     )
     kubecost_api_key: SecretStr | None = Field(default=None, description="Sent as X-API-KEY")
-    kubecost_ca_bundle: Path | None = Field(default=None, description="File with the certificates of a private CA")
+    kubecost_ca_bundle: FilePath | None = Field(default=None, description="File with the certificates of a private CA")
     kubecost_cluster_id: str | None = Field(
         default=None, description="Kubecost's own name of the cluster, if it knows several"
     )
@@ -129,7 +128,7 @@ class LakeSettings(Settings):
 class CollectSettings(LakeSettings):
     """What collecting needs besides."""
 
-    kubecost_url: Annotated[str, _read(_http_url)]
+    kubecost_url: Annotated[str, _read(_http_url)] = Field(repr=False)  # it may hold a password
 
 
 _Settings = TypeVar("_Settings", bound=Settings)

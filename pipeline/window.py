@@ -10,7 +10,8 @@ from pipeline.errors import UsageError
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
-_DURATION = re.compile(r"(?P<count>\d+)(?P<unit>[mhd])", re.ASCII)
+_DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}", re.ASCII)
+_DURATION = re.compile(r"(?P<count>\d{1,5})(?P<unit>[mhd])", re.ASCII)
 _UNITS = {"m": timedelta(minutes=1), "h": HOUR, "d": DAY}
 
 
@@ -76,7 +77,7 @@ def parse_instant(text: str) -> datetime:
     """
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:
-        if "T" in text or " " in text:
+        if not _DATE.fullmatch(text):
             raise ValueError(f"{text!r} names no time zone; write it as {text}Z")
         instant = instant.replace(tzinfo=UTC)
     return instant.astimezone(UTC)

@@ -34,6 +34,6 @@ def aws(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def bucket(aws: str) -> str:  # noqa: ARG001
+def bucket(aws: str) -> str:
     boto3.client("s3").create_bucket(Bucket="lake")
     return "lake"

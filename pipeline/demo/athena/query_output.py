@@ -1,0 +1,105 @@
+"""What becomes of a query's rows: text for an answer, or Parquet objects of a table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import unquote
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+from duckdb.sqltypes import DuckDBPyType
+from sqlglot import exp
+
+from pipeline.demo.column_types import arrow_type, as_text, athena_type, glue_type
+from pipeline.demo.dialect import StatementError
+from pipeline.demo.glue_catalog import Column, ViewColumn
+
+Described = tuple[tuple[str, DuckDBPyType], ...]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One partition among written objects: its values, and its path below the table's location."""
+
+    values: tuple[str, ...]
+    path: str
+
+
+def described(result: duckdb.DuckDBPyConnection, query: exp.Expr) -> Described:
+    """Names and types of the result's columns; one without a name is called `_col` and its number."""
+    selected = query.selects if isinstance(query, exp.Query) else []
+    plain = not any(item.is_star for item in selected)
+    columns = [(str(name), kind) for name, kind, *_ in result.description or ()]
+    names = [_output_name(item) or f"_col{i}" for i, item in enumerate(selected)] if plain else []
+    if len(names) != len(columns):
+        return tuple(columns)
+    return tuple((name, kind) for name, (_, kind) in zip(names, columns, strict=True))
+
+
+def _output_name(item: exp.Expr) -> str:
+    """Only an alias or a plain reference names a column; sqlglot would name a cast after what it casts."""
+    return item.alias_or_name if isinstance(item, (exp.Alias, exp.Column, exp.Dot)) else ""
+
+
+def require_storable(columns: Described, query: exp.Expr) -> None:
+    """Raise `StatementError` where a view or table could not have the query's columns."""
+    for index, item in enumerate(query.selects if isinstance(query, exp.Query) else [], start=1):
+        if not item.is_star and not _output_name(item):
+            raise StatementError(f"MISSING_COLUMN_NAME: line 1:1: Column name not specified at position {index}")
+    names = [name.lower() for name, _ in columns]
+    for name, kind in columns:
+        if names.count(name.lower()) > 1:
+            raise StatementError(f"DUPLICATE_COLUMN_NAME: line 1:1: Column name '{name}' specified more than once")
+        if kind.id == "null":
+            raise StatementError(f"COLUMN_TYPE_UNKNOWN: line 1:1: Column type is unknown: {name}")
+
+
+def athena_columns(columns: Described) -> tuple[ViewColumn, ...]:
+    """The columns with their types in Athena's words."""
+    return tuple(ViewColumn(name, athena_type(kind)) for name, kind in columns)
+
+
+def glue_columns(columns: Described) -> tuple[Column, ...]:
+    """The columns with their types in Glue's words; Glue knows lower case only."""
+    return tuple(Column(name.lower(), glue_type(kind)) for name, kind in columns)
+
+
+def text_rows(rows: Sequence[tuple[object, ...]]) -> tuple[tuple[str | None, ...], ...]:
+    """The rows as Athena writes them; None is NULL."""
+    return tuple(tuple(as_text(value) for value in row) for row in rows)
+
+
+def as_table(rows: pa.Table, columns: tuple[Column, ...]) -> pa.Table:
+    """The rows with exactly the names and types that Glue is told."""
+    renamed = rows.rename_columns([column.name for column in columns])
+    return renamed.cast(pa.schema([(column.name, arrow_type(column.type)) for column in columns]))
+
+
+def parquet_files(rows: pa.Table, keys: Sequence[str], compression: str, stem: str) -> dict[str, bytes]:
+    """Path to content of each object; paths are Hive-style in the partition *keys*, names begin with *stem*."""
+    codec = None if compression.lower() in {"none", "uncompressed"} else compression.lower()
+    if codec not in {None, "gzip", "snappy", "zstd"}:
+        raise StatementError(f"NOT_SUPPORTED: compression {compression}: GZIP, SNAPPY, ZSTD or NONE is")
+    parquet = ds.ParquetFileFormat()
+    with TemporaryDirectory() as directory:
+        ds.write_dataset(
+            rows,
+            directory,
+            format=parquet,
+            file_options=parquet.make_write_options(compression=codec or "none"),
+            partitioning=ds.partitioning(pa.schema([rows.schema.field(key) for key in keys]), flavor="hive"),
+            basename_template=f"{stem}_{{i}}",
+            max_partitions=max(rows.num_rows, 1),
+        )
+        files = sorted(path for path in Path(directory).rglob("*") if path.is_file())
+        return {path.relative_to(directory).as_posix(): path.read_bytes() for path in files}
+
+
+def folders(paths: Sequence[str]) -> tuple[Folder, ...]:
+    """The partitions that Hive-style *paths* belong to."""
+    found = sorted({path.rpartition("/")[0] for path in paths if "/" in path})
+    return tuple(
+        Folder(tuple(unquote(part.partition("=")[2]) for part in path.split("/")), f"{path}/") for path in found
+    )

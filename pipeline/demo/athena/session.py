@@ -1,0 +1,186 @@
+"""One statement's DuckDB: the tables and views that a query names, put in place before it runs."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+import duckdb
+import pyarrow as pa
+from sqlglot import exp
+from sqlglot.optimizer.scope import traverse_scope
+
+from pipeline.demo.bucket_objects import Buckets
+from pipeline.demo.dialect import PRELUDE, StatementError, parse, to_duckdb
+from pipeline.demo.glue_catalog import Catalog, Name, Table
+from pipeline.demo.scan import TableScan
+from pipeline.demo.statements import full_name, position
+
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": "false",  # a query reads the catalog's tables and nothing of this machine
+    "python_enable_replacements": "false",  # no name in a query means a variable of this program
+    "threads": "1",  # sums of doubles come out the same every time
+}
+
+_REASONS = (  # what DuckDB says: what Athena says, {0} being the name
+    (r'Referenced column "(.+?)" not found', "COLUMN_NOT_FOUND: {at}: Column '{0}' cannot be resolved"),
+    (r'does not have a column named "(.+?)"', "COLUMN_NOT_FOUND: {at}: Column '{0}' cannot be resolved"),
+    (r'Referenced table "(.+?)" not found', "COLUMN_NOT_FOUND: {at}: Column '{0}' cannot be resolved"),
+    (r'Ambiguous reference to column name "(.+?)"', "AMBIGUOUS_NAME: {at}: Column '{0}' is ambiguous"),
+    (r"Function with name (\S+) does not exist", "FUNCTION_NOT_FOUND: {at}: Function '{0}' not registered"),
+    (r"Table with name (\S+) does not exist", "TABLE_NOT_FOUND: {at}: Table '{0}' does not exist"),
+    (
+        r'column "(.+?)" must appear in the GROUP BY',
+        "EXPRESSION_NOT_AGGREGATE: {at}: '{0}' must be an aggregate expression or appear in GROUP BY clause",
+    ),
+    (r"Division by zero", "DIVISION_BY_ZERO: Division by zero"),
+)
+_CLASSES = (
+    (duckdb.ParserException, "SYNTAX_ERROR: {at}: "),
+    (duckdb.BinderException, "TYPE_MISMATCH: {at}: "),
+    (duckdb.CatalogException, "NOT_FOUND: {at}: "),
+    (duckdb.ConversionException, "INVALID_CAST_ARGUMENT: "),
+    (duckdb.OutOfRangeException, "NUMERIC_VALUE_OUT_OF_RANGE: "),
+)
+
+
+class Session:
+    """A DuckDB connection that knows what the query at hand names, as of *now*."""
+
+    def __init__(self, catalog: Catalog, buckets: Buckets, now: datetime) -> None:
+        self._catalog, self._now = catalog, now
+        self._scan = TableScan(catalog, buckets, now)
+        self._connection = duckdb.connect(config=_CONFIG)
+        self._bound: set[Name] = set()
+        for setting in PRELUDE:
+            self._connection.execute(setting)
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes that the queries so far read of S3."""
+        return self._scan.read.total
+
+    def close(self) -> None:
+        """Give the connection's memory back."""
+        self._connection.close()
+
+    def run(self, query: exp.Expr, database: str, template: str = "{}") -> duckdb.DuckDBPyConnection:
+        """Run *query*, put into *template*; `StatementError` with Athena's reason if it fails."""
+        bound = self._bind(query.copy(), database, ())
+        with self._reasons(query):
+            return self._connection.execute(template.format(to_duckdb(bound)))
+
+    def rows(self, query: exp.Expr) -> list[tuple[object, ...]]:
+        """The rows of the query that `run` started."""
+        with self._reasons(query):
+            return self._connection.fetchall()
+
+    def arrow(self, query: exp.Expr, database: str) -> pa.Table:
+        """The rows of *query* as one Arrow table."""
+        bound = self._bind(query.copy(), database, ())
+        with self._reasons(query):
+            return self._connection.sql(to_duckdb(bound)).to_arrow_table()
+
+    def _bind(self, query: exp.Expr, database: str, inside: tuple[Name, ...]) -> exp.Expr:
+        """Point every table of *query* to its DuckDB relation; *inside* are the views around it."""
+        for table in list(_tables(query)):
+            if not isinstance(table.this, exp.Identifier):
+                raise StatementError(f"NOT_SUPPORTED: table function: {table.sql('athena')}")
+            name = full_name(table, database)
+            if name not in self._bound:
+                self._put_in_place(name, table, inside)
+                self._bound.add(name)
+            if not table.alias:
+                table.set("alias", exp.TableAlias(this=exp.to_identifier(table.name, quoted=True)))
+            table.set("this", exp.to_identifier(_relation(name), quoted=True))
+            table.set("db", None)
+            table.set("catalog", None)
+        for column in query.find_all(exp.Column):
+            column.set("db", None)
+            column.set("catalog", None)
+        return query.transform(self._at_this_moment)
+
+    def _put_in_place(self, name: Name, mention: exp.Table, inside: tuple[Name, ...]) -> None:
+        if not self._catalog.has_database(name.database):
+            raise StatementError(f"SCHEMA_NOT_FOUND: {position(mention)}: Schema '{name.database}' does not exist")
+        table = self._catalog.find(name)
+        if table is None:
+            raise StatementError(f"TABLE_NOT_FOUND: {position(mention)}: Table '{name}' does not exist")
+        if not table.is_view:
+            self._connection.register(_relation(name), self._scan.open(name, table))
+        elif name in inside:
+            raise StatementError(f"INVALID_VIEW: {position(mention)}: View is recursive: '{name}'")
+        else:
+            self._put_view(name, table, mention, (*inside, name))
+
+    def _put_view(self, name: Name, table: Table, mention: exp.Table, inside: tuple[Name, ...]) -> None:
+        view = self._catalog.view(table)
+        try:
+            query = parse(view.original_sql)
+            bound = self._bind(query.copy(), view.schema, inside)
+            with self._reasons(query):
+                self._connection.execute(f'CREATE TEMP VIEW "{_relation(name)}" AS {to_duckdb(bound)}')
+                described = self._connection.execute(f'DESCRIBE "{_relation(name)}"').fetchall()
+        except StatementError as error:
+            raise StatementError(
+                f"INVALID_VIEW: {position(mention)}: Failed analyzing stored view '{name}': {error}"
+            ) from error
+        if [row[0].lower() for row in described] != [column.name.lower() for column in view.columns]:
+            raise StatementError(
+                f"VIEW_IS_STALE: {position(mention)}: View '{name}' is stale or in invalid state: "
+                "its columns are not those that it was created with"
+            )
+
+    def _at_this_moment(self, node: exp.Expr) -> exp.Expr:
+        """The clock's functions as constants, so that a demo on a fixed clock repeats."""
+        moment = self._now.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+        match node:
+            case exp.CurrentTimestamp():
+                return exp.cast(exp.Literal.string(f"{moment}+00"), exp.DType.TIMESTAMPTZ)
+            case exp.Localtimestamp():
+                return exp.cast(exp.Literal.string(moment), exp.DType.TIMESTAMP)
+            case exp.CurrentDate():
+                return exp.cast(exp.Literal.string(moment[:10]), exp.DType.DATE)
+        return node
+
+    @contextmanager
+    def _reasons(self, query: exp.Expr) -> Iterator[None]:
+        """Say in Athena's words what DuckDB complains about."""
+        try:
+            yield
+        except duckdb.Error as error:
+            if broken := self._scan.read.broken:
+                raise StatementError(f"HIVE_BAD_DATA: Not valid Parquet file: {broken}") from error
+            raise StatementError(_reason(str(error), type(error), query)) from error
+
+
+def _tables(query: exp.Expr) -> Iterator[exp.Table]:
+    """The tables that *query* reads; names of its own CTEs are none."""
+    seen: set[int] = set()
+    for scope in traverse_scope(query):
+        for source in scope.sources.values():
+            if isinstance(source, exp.Table) and id(source) not in seen:
+                seen.add(id(source))
+                yield source
+
+
+def _relation(name: Name) -> str:
+    return f"{name.database}.{name.table}"
+
+
+def _reason(message: str, kind: type[duckdb.Error], query: exp.Expr) -> str:
+    for pattern, reason in _REASONS:
+        if found := re.search(pattern, message):
+            name = found[1] if found.groups() else ""
+            return reason.format(name, at=_mention(query, name))
+    plain = message.split("\n", 1)[0].partition(": ")[2] or message
+    if "reading the stream" in message:
+        return f"HIVE_BAD_DATA: {plain}"
+    code = next((code for known, code in _CLASSES if issubclass(kind, known)), "GENERIC_USER_ERROR: ")
+    return code.format(at="line 1:1") + plain
+
+
+def _mention(query: exp.Expr, name: str) -> str:
+    """Where *query* first says *name*."""
+    places = (node for node in query.find_all(exp.Identifier) if node.name.lower() == name.lower())
+    return next((position(node) for node in places), "line 1:1")

@@ -1,0 +1,100 @@
+"""The demo's tour: the commands that a user would run, run on the embedded stack, and what to try next."""
+
+import json
+import shlex
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from rich.console import Console
+
+from pipeline.demo.stack import BILL_TABLE, DATABASE, Stack, keep, running
+from pipeline.errors import ChargebackError
+from pipeline.window import rfc3339
+
+_REPORTS = ("job", "virtual-cluster")
+_PREPARATION = ("collect", "publish", "verify")
+
+
+def tour(directory: Path, *, serve: bool) -> None:
+    """Run collect, publish, verify and report on a stack in *directory*; with *serve* leave it up until interrupted.
+
+    Raises:
+        ChargebackError: one of the commands failed; it has said why.
+    """
+    console = Console(stderr=True)
+    console.rule("EMR on EKS chargeback: the whole pipeline on a simulated estate")
+    console.print("Starting Kubecost, S3, Glue, Athena and EMR on loopback; writing two days of bill …")
+    with running(directory / "s3") as stack:
+        for command in _PREPARATION:
+            _run(stack, console, command)
+            keep(stack, directory / "s3")
+        reports = directory / "reports"
+        reports.mkdir(parents=True, exist_ok=True)
+        for by in _REPORTS:
+            _run(stack, console, "report", "--by", by)
+            for form in ("csv", "json"):
+                _run(stack, None, "report", "--by", by, "--format", form, "-o", str(reports / f"{by}.{form}"))
+        _compare_with_truth(stack, reports / "job.json", console)
+        _say_where(directory, console)
+        if serve:
+            _serve(stack, console)
+            keep(stack, directory / "s3")
+
+
+def _run(stack: Stack, console: Console | None, command: str, *arguments: str) -> None:
+    """Run one command of ours as a user would: in a process of its own, with the stack's environment."""
+    words = [command, *arguments, "--now", rfc3339(stack.now)]
+    if console is not None:
+        console.print(f"\n[bold]$ chargeback {shlex.join(words)}[/bold]", highlight=False, soft_wrap=True)
+    done = subprocess.run(  # noqa: S603  our own command line
+        [sys.executable, "-m", "pipeline", *words], env=stack.client_environment(), check=False
+    )
+    if done.returncode != 0:
+        raise ChargebackError(f"`chargeback {shlex.join(words)}` ended with exit code {done.returncode}.")
+
+
+def _compare_with_truth(stack: Stack, report: Path, console: Console) -> None:
+    """Set the report's total beside what the simulated estate truly cost."""
+    pods = sum(cost.total_cost for cost in stack.estate.true_costs())
+    uplift = sum(of.cost for of in stack.estate.true_uplift())
+    told = json.loads(report.read_text(encoding="utf-8"))["total"]["total"]
+    console.print(
+        f"\nThe estate's pods truly cost {pods:,.2f} USD and their EMR uplift {uplift:,.2f} USD, "
+        f"together {pods + uplift:,.2f} USD. The report's total is {told:,.2f} USD.",
+        soft_wrap=True,
+    )
+
+
+def _say_where(directory: Path, console: Console) -> None:
+    query = f"SELECT job_id, vc_id, sum(totalcost) AS cost FROM {DATABASE}.compute_cost GROUP BY 1, 2"  # noqa: S608
+    console.print(
+        f"""
+The data lies in {directory}: the lake and the bill in s3/, the reports in reports/ (CSV and JSON).
+A second run changes nothing there. Try next:
+
+  chargeback demo --serve     leave the stack up, and query it with any client:
+    chargeback report --by label:team      chargeback report --by spark-role      chargeback verify
+    {query}
+""",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _serve(stack: Stack, console: Console) -> None:
+    """Print how to reach the stack, and wait to be interrupted."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in stack.environment.items()]
+    print("\n".join(lines), flush=True)  # noqa: T201  to be pasted, or read by `eval`
+    console.print(
+        f"\nThe stack is up; it is {rfc3339(stack.now)} there. The bill is {DATABASE}.{BILL_TABLE}. "
+        "Paste the lines above into another terminal. Ctrl-C stops it.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        console.print("Stopped.")

@@ -1,0 +1,118 @@
+"""Publishing: the tables and views, declared where the analysts find them."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from pipeline.catalog import Catalog, Relation, foreign
+from pipeline.errors import ConfigurationError, ContractError
+from pipeline.models import Location
+from pipeline.relations import Source, View, bill_columns, render, views
+from pipeline.tables import LAKE_TABLES
+from pipeline.warehouse import Warehouse
+
+log = logging.getLogger(__name__)
+
+_BLOG_VIEWS = frozenset({"compute_cost", "emr_eks_cost"})
+
+
+@dataclass(frozen=True)
+class Bill:
+    """The Cost and Usage Report: where its table stands, and which of our sources reads it."""
+
+    table: str | None
+    source: Source
+
+
+NO_BILL = Bill(None, "no_cur")
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """What is published, and where to: a Glue *database*, over the lake at *location*, on the engine *warehouse*."""
+
+    catalog: Catalog
+    warehouse: Warehouse
+    database: str
+    location: Location
+    version: str
+
+    def publish(self, bill: Bill, first_day: date) -> Iterator[str]:
+        """Declare the tables, then create the views in dependency order; yields each name once it stands.
+
+        Raises:
+            ConfigurationError: one of the names stands for something that we did not make.
+        """
+        planned = views(bill.source)
+        names = [view.name for view in planned]
+        self.catalog.create_database()
+        self._refuse_foreign(names)
+        for table in LAKE_TABLES:
+            self.catalog.declare(table, self.location, first_day, self.version, names)
+            yield table.name
+        for view in planned:
+            self.warehouse.create_view(f'"{self.database}"."{view.name}"', _select(view, bill))
+            yield view.name
+
+    def _refuse_foreign(self, names: list[str]) -> None:
+        others = foreign(self.catalog.relations(), names)
+        if others:
+            blog = " as the AWS blog's solution makes them" if set(others) <= _BLOG_VIEWS else ""
+            raise ConfigurationError(
+                f"The database {self.database} already has {', '.join(others)}{blog}, not made by chargeback; "
+                "nothing was replaced. Keep them and set CHARGEBACK_GLUE_DATABASE to another database, or drop them "
+                "(DROP VIEW or DROP TABLE in Athena, which leaves the data) and publish again."
+            )
+
+
+def statements(database: str, bill: Bill) -> Iterator[str]:
+    """The statements that `publish` would run, in their order."""
+    for view in views(bill.source):
+        yield f'CREATE OR REPLACE VIEW "{database}"."{view.name}" AS\n{_select(view, bill)}'
+
+
+def require_published(catalog: Catalog, database: str) -> None:
+    """Raise ConfigurationError unless the *database* exists and something was published to it."""
+    if not catalog.database_exists():
+        raise ConfigurationError(
+            f"There is no Glue database {database}. Run `chargeback publish`, or set CHARGEBACK_GLUE_DATABASE."
+        )
+    if catalog.relation("cost_ledger") is None:
+        raise ConfigurationError(
+            f"Nothing was published to the Glue database {database} yet. Run `chargeback publish`."
+        )
+
+
+def find_bill(table: str | None, catalog_of: Callable[[str], Catalog]) -> Bill:
+    """Say which source reads the bill at *table* (`database.table`); *catalog_of* gives a database's catalog.
+
+    Raises:
+        ConfigurationError: it does not exist, or is a report of a kind that is not read.
+        ContractError: it lacks columns that the views need.
+    """
+    if table is None:
+        return NO_BILL
+    database, _, name = table.partition(".")
+    relation = catalog_of(database).relation(name)
+    if relation is None:
+        raise ConfigurationError(f"CHARGEBACK_CUR_TABLE is {table}, but there is no such table in Glue.")
+    if not _is_cur2(relation):
+        raise ConfigurationError(
+            f"CHARGEBACK_CUR_TABLE is {table}, which is no Cost and Usage Report 2.0: it has neither "
+            "bill_payer_account_name nor a map called product. Create a CUR 2.0 export with resource IDs, hourly."
+        )
+    missing = sorted(bill_columns("cur2") - set(relation.columns))
+    if missing:
+        raise ContractError(
+            f"The bill {table} lacks {', '.join(missing)}. Add the columns to the export's query, or to the Glue table."
+        )
+    return Bill(table, "cur2")
+
+
+def _is_cur2(relation: Relation) -> bool:
+    return "bill_payer_account_name" in relation.columns or relation.columns.get("product", "").startswith("map")
+
+
+def _select(view: View, bill: Bill) -> str:
+    return render(view.template, **({"cur_table": bill.table} if bill.table else {}))

@@ -1,0 +1,149 @@
+"""Reports: what analysts ask most, from the marts, by one dimension at a time."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import ColumnElement, Date, Double, Select, String, column, func, literal, literal_column, select, table
+
+from pipeline.errors import UsageError
+from pipeline.models import sanitised
+from pipeline.month import Month
+from pipeline.warehouse import Warehouse
+
+TOTAL = "total"
+STATE = "cost_state"
+
+_LABEL = "label:"
+_LABEL_KEY = re.compile(r"[\w./-]{1,317}", re.ASCII)  # Kubernetes: a prefix of 253 characters, /, a name of 63
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """What a report has one row for: the relation it reads, and the columns that make a row."""
+
+    relation: str
+    columns: tuple[str, ...]
+
+
+DIMENSIONS: Mapping[str, Dimension] = {
+    "job": Dimension("job_run_costs", ("workload_kind", "workload_name", "workload_id", "virtual_cluster_id")),
+    "virtual-cluster": Dimension("virtual_cluster_costs", ("virtual_cluster_id",)),
+    "pod": Dimension("cost_ledger", ("namespace", "pod", "workload_kind", "workload_id")),
+    "namespace": Dimension("cost_ledger", ("namespace",)),
+    "controller": Dimension("cost_ledger", ("namespace", "controller_kind", "controller_name")),
+    "node-pool": Dimension("cost_ledger", ("node_pool",)),
+    "instance-type": Dimension("cost_ledger", ("instance_type",)),
+    "capacity-type": Dimension("cost_ledger", ("capacity_type",)),
+    "spark-role": Dimension("cost_ledger", ("spark_role",)),
+}
+
+_CATEGORIES = (
+    "compute",
+    "emr_uplift",
+    "storage",
+    "network",
+    "load_balancer",
+    "control_plane",
+    "idle",
+    "shared",
+    "commitment_unused",
+    "credit",
+    "tax",
+    "other_service",
+    "unattributed",
+)
+_STATES = ("estimated", "provisional", "final")
+
+
+@dataclass(frozen=True)
+class Report:
+    """Effective cost of *month* in *currency*, a row per value of *by*, dearest first.
+
+    *rows* has the dimension's columns (NULL where a cost has no such thing), one column per cost category that
+    occurs, `total`, and `cost_state`: the states that the row's money is in, joined by `+`. *states* says how much
+    of the total is in which state.
+    """
+
+    by: str
+    month: Month
+    currency: str
+    keys: tuple[str, ...]
+    categories: tuple[str, ...]
+    rows: pd.DataFrame
+    states: Mapping[str, float]
+
+    @property
+    def totals(self) -> dict[str, float]:
+        """The sum of every category, and of all."""
+        return {name: float(self.rows[name].sum()) for name in (*self.categories, TOTAL)}
+
+
+def dimension(by: str) -> Dimension:
+    """The dimension called *by*.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if by.startswith(_LABEL):
+        if not _LABEL_KEY.fullmatch(by.removeprefix(_LABEL)):
+            raise UsageError(f"{by!r} names no label; write label:team or label:app.kubernetes.io/name.")
+        return Dimension("cost_ledger", (by,))
+    if by not in DIMENSIONS:
+        raise UsageError(f"There is no report by {by!r}; there are {', '.join(DIMENSIONS)} and label:<key>.")
+    return DIMENSIONS[by]
+
+
+def newest_month(warehouse: Warehouse) -> Month | None:
+    """The newest month with data; None while there is none."""
+    newest = select(func.max(column("usage_date", Date)).label("newest")).select_from(table("allocations"))
+    found = warehouse.frame(newest, "Looking for the newest day")["newest"].iloc[0]
+    return None if pd.isna(found) else Month.of(pd.Timestamp(found).date())
+
+
+def report(warehouse: Warehouse, by: str, month: Month) -> Report:
+    """Ask *warehouse* what was spent in *month*, by the dimension called *by*."""
+    keys = dimension(by).columns
+    costs = warehouse.frame(_question(dimension(by), month), f"The report by {by}")
+    currencies = sorted(costs["currency"].unique())
+    if len(currencies) > 1:
+        raise UsageError(f"The costs of {month} are in several currencies, {', '.join(currencies)}: they have no sum.")
+    categories = tuple(category for category in _CATEGORIES if category in set(costs["cost_category"]))
+    rows = _pivot(costs, list(keys), categories)
+    states = {
+        state: float(costs["cost"][costs[STATE] == state].sum()) for state in _STATES if state in set(costs[STATE])
+    }
+    return Report(by, month, currencies[0] if currencies else "USD", keys, categories, rows, states)
+
+
+def _question(of: Dimension, month: Month) -> Select[*tuple[Any, ...]]:
+    day = column("usage_date", Date)
+    keys = [_key(name) for name in of.columns]
+    grouped = [*keys, *(column(name, String) for name in ("cost_category", STATE, "currency"))]
+    return (
+        select(*grouped, func.sum(column("effective_cost", Double)).label("cost"))
+        .select_from(table(of.relation))
+        .where(day >= month.first, day < month.end)
+        .group_by(*(literal_column(str(position)) for position, _ in enumerate(grouped, start=1)))
+    )
+
+
+def _key(name: str) -> ColumnElement[str]:
+    if name.startswith(_LABEL):
+        key = sanitised(name.removeprefix(_LABEL))
+        return func.element_at(column("labels"), literal(key), type_=String).label(name)
+    return column(name, String)
+
+
+def _pivot(costs: pd.DataFrame, keys: list[str], categories: tuple[str, ...]) -> pd.DataFrame:
+    """One row per key, dearest first; NULL is a key like any other."""
+    parts = {name: costs["cost"].where(costs["cost_category"] == name, 0.0) for name in categories}
+    by_key = costs.assign(**parts, **{TOTAL: costs["cost"]}).groupby(keys, dropna=False, sort=False)
+    rows = by_key.agg(**{name: (name, "sum") for name in (*categories, TOTAL)}, **{STATE: (STATE, _states)})
+    return rows.reset_index().sort_values([TOTAL, *keys], ascending=[False, *(True for _ in keys)], ignore_index=True)
+
+
+def _states(states: "pd.Series[str]") -> str:
+    return "+".join(state for state in _STATES if state in set(states))

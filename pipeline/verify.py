@@ -1,0 +1,63 @@
+"""Verifying: every check of the product, run where the analysts query, and what each one found."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from pipeline.errors import CheckFailedError
+from pipeline.month import Month
+from pipeline.relations import Check, checks
+from pipeline.warehouse import Answer, Warehouse
+
+NO_CUR = "not run: no CUR, no bill yet"
+NO_BILL_YET = "not run: no bill yet"
+
+_SHOWN_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one check found: the rows that break it (at most 20 of them), or why it was *not_run*."""
+
+    check: Check
+    found: Answer = field(default_factory=lambda: Answer((), ()))
+    not_run: str | None = None
+
+    @property
+    def broken(self) -> bool:
+        """Whether rows break the check."""
+        return bool(self.found.rows)
+
+    @property
+    def fails(self) -> bool:
+        """Whether `verify` fails because of it."""
+        return self.broken and self.check.severity == "error"
+
+
+def verify(warehouse: Warehouse, month: Month | None, *, has_cur: bool) -> Iterator[Verdict]:
+    """Run every check over *month* (None: all time); those about the bill only where there is one."""
+    no_bill = _why_no_bill(warehouse, month, has_cur=has_cur)
+    for check in checks():
+        if check.needs_bill and no_bill:
+            yield Verdict(check, not_run=no_bill)
+        else:
+            yield Verdict(check, warehouse.query(_offenders(check, month), f"The check {check.name}"))
+
+
+def failed(verdicts: Iterable[Verdict]) -> CheckFailedError | None:
+    """The error that stands for all checks that failed; None if none did."""
+    names = [verdict.check.name for verdict in verdicts if verdict.fails]
+    return CheckFailedError(f"{len(names)} of the checks failed: {', '.join(names)}.") if names else None
+
+
+def _why_no_bill(warehouse: Warehouse, month: Month | None, *, has_cur: bool) -> str | None:
+    if not has_cur:
+        return NO_CUR
+    where = f" WHERE billing_period = '{month}'" if month else ""
+    any_line = f"SELECT 1 AS line FROM cur_line_items{where} LIMIT 1"  # noqa: S608  a Month holds two numbers
+    lines = warehouse.query(any_line, "Looking for the bill")
+    return None if lines.rows else NO_BILL_YET
+
+
+def _offenders(check: Check, month: Month | None) -> str:
+    where = f"\nWHERE usage_date >= DATE '{month.first}' AND usage_date < DATE '{month.end}'" if month else ""
+    return f"SELECT * FROM (\n{check.template}\n) AS offenders{where}\nLIMIT {_SHOWN_ROWS}"  # noqa: S608  our own SQL

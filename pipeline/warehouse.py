@@ -1,0 +1,82 @@
+"""The SQL engine: Athena, or any other that SQLAlchemy reaches and that speaks Trino's SQL."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pandas as pd
+from botocore.exceptions import BotoCoreError, ClientError
+from sqlalchemy import Engine, Select, create_engine
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from pipeline.aws import translated
+from pipeline.errors import ConfigurationError, ContractError
+
+_POLL_SECONDS = 0.2
+
+
+def athena_url(region: str, database: str, workgroup: str) -> str:
+    """The SQLAlchemy URL of Athena; credentials and endpoint come from the AWS SDK's own chain."""
+    options = urlencode({"work_group": workgroup, "poll_interval": _POLL_SECONDS})
+    return f"awsathena+rest://:@athena.{quote(region)}.amazonaws.com:443/{quote(database)}?{options}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A query's rows, and the names of their columns."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+class Warehouse:
+    """The engine behind *url*."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._engine: Engine = create_engine(url)
+        except NoSuchModuleError as error:
+            raise ConfigurationError(
+                f"CHARGEBACK_SQL_URL names the dialect {url.partition(':')[0]!r}, which is not installed."
+            ) from error
+        except ArgumentError as error:
+            raise ConfigurationError("CHARGEBACK_SQL_URL is not a SQLAlchemy URL.") from error
+
+    def create_view(self, name: str, select: str) -> None:
+        """Create the view *name* (quoted) over *select*, or replace it."""
+        self._run(f"CREATE OR REPLACE VIEW {name} AS\n{select}", f"Creating the view {name}")
+
+    def query(self, sql: str, what: str) -> Answer:
+        """Run *sql* as it stands; *what* names it in errors."""
+        return self._run(sql, what)
+
+    def frame(self, select: Select[*tuple[Any, ...]], what: str) -> pd.DataFrame:
+        """The answer to *select* as a frame; *what* names it in errors."""
+        with self._reasons(what), self._engine.connect() as connection:
+            return pd.read_sql(select, connection)
+
+    def _run(self, sql: str, what: str) -> Answer:
+        # Without parameters the driver leaves `%` alone: date_format is full of it.
+        with self._reasons(what), self._engine.connect() as plain:
+            result = plain.execution_options(no_parameters=True).exec_driver_sql(sql)
+            if not result.returns_rows:
+                return Answer((), ())
+            return Answer(tuple(result.keys()), tuple(tuple(row) for row in result))
+
+    @contextmanager
+    def _reasons(self, what: str) -> Iterator[None]:
+        """Give the engine's own reason in one sentence; an error of the AWS SDK underneath is told as such."""
+        try:
+            yield
+        except DBAPIError as error:
+            cause = error.orig.__cause__ if error.orig is not None else None
+            if isinstance(cause, ClientError | BotoCoreError):
+                with translated(what):
+                    raise cause from error
+            raise ContractError(f"{what} failed: {_first_line(str(error.orig))}") from error
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else "the engine gave no reason"

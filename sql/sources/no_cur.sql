@@ -1,0 +1,28 @@
+-- One row per line of the bill: none, since no Cost and Usage Report is set.
+SELECT
+    CAST(NULL AS varchar) AS payer_account_id,
+    CAST(NULL AS varchar) AS usage_account_id,
+    CAST(NULL AS varchar) AS billing_period,
+    CAST(NULL AS date) AS usage_date,
+    CAST(NULL AS timestamp) AS usage_start,
+    CAST(NULL AS timestamp) AS usage_end,
+    CAST(NULL AS varchar) AS invoice_id,
+    CAST(NULL AS varchar) AS line_type,
+    CAST(NULL AS varchar) AS line_class,
+    CAST(NULL AS boolean) AS is_emr_on_eks,
+    CAST(NULL AS varchar) AS product_code,
+    CAST(NULL AS varchar) AS product_family,
+    CAST(NULL AS varchar) AS usage_type,
+    CAST(NULL AS varchar) AS operation,
+    CAST(NULL AS varchar) AS resource_id,
+    CAST(NULL AS varchar) AS region,
+    CAST(NULL AS varchar) AS availability_zone,
+    CAST(NULL AS varchar) AS instance_type,
+    CAST(NULL AS varchar) AS cluster_tag,
+    CAST(NULL AS double) AS usage_amount,
+    CAST(NULL AS varchar) AS currency,
+    CAST(NULL AS double) AS billed_cost,
+    CAST(NULL AS double) AS effective_cost,
+    CAST(NULL AS double) AS list_cost,
+    CAST(NULL AS varchar) AS cost_basis
+WHERE FALSE

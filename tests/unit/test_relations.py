@@ -1,0 +1,187 @@
+import re
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from sqlglot import exp, parse_one
+
+from pipeline.errors import ConfigurationError
+from pipeline.relations import View, bill_columns, checks, in_dependency_order, relations_read, render, views
+from pipeline.tables import LAKE_TABLES
+from tests.sql.warehouse import CUR_COLUMNS
+
+SHIPPED = {
+    "cur_line_items",
+    "emr_uplift",
+    "pod_hours",
+    "cost_ledger",
+    "compute_cost",
+    "emr_eks_cost",
+    "job_run_costs",
+    "virtual_cluster_costs",
+}
+STATEMENTS = {
+    **{f"{view.name} ({source})": view.template for source in ("cur2", "no_cur") for view in views(source)},
+    **{check.name: check.template for check in checks()},
+}
+VIEW_TEMPLATES = {name: text for name, text in STATEMENTS.items() if name not in {check.name for check in checks()}}
+
+
+@pytest.mark.parametrize("source", ["cur2", "no_cur"])
+def test_every_view_comes_once_and_after_those_it_reads(source: str) -> None:
+    made: set[str] = {table.name for table in LAKE_TABLES}
+    ordered = views("cur2" if source == "cur2" else "no_cur")
+    for view in ordered:
+        assert relations_read(view.template) <= made
+        made.add(view.name)
+    assert sorted(view.name for view in ordered) == sorted(SHIPPED)
+
+
+def test_the_order_does_not_depend_on_the_order_of_the_files() -> None:
+    shipped = views("cur2")
+    assert in_dependency_order(reversed(shipped)) == in_dependency_order(shipped) == shipped
+
+
+def test_views_that_read_each_other_are_refused() -> None:
+    circle = (View("hen", "hen", "SELECT a FROM egg"), View("egg", "egg", "SELECT a FROM hen"))
+    with pytest.raises(ConfigurationError, match=r"hen reads egg reads hen|egg reads hen reads egg"):
+        in_dependency_order(circle)
+
+
+def test_a_cte_and_a_placeholder_are_no_relations() -> None:
+    template = "WITH a AS (SELECT x FROM ${cur_table}), b AS (SELECT x FROM a) SELECT x FROM b JOIN c ON TRUE"
+    assert relations_read(template) == {"c"}
+
+
+def test_a_placeholder_becomes_a_quoted_qualified_name() -> None:
+    template = "SELECT a FROM ${cur_table} UNION ALL SELECT a FROM ${cur_table}"
+    assert (
+        render(template, cur_table="athenacurcfn_c_u_r.cur_data")
+        == 'SELECT a FROM "athenacurcfn_c_u_r"."cur_data" UNION ALL SELECT a FROM "athenacurcfn_c_u_r"."cur_data"'
+    )
+    assert render("FROM ${t}", t="awsdatacatalog.billing.cur-2") == 'FROM "awsdatacatalog"."billing"."cur-2"'
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "a.", ".a", "a.b.c.d", "a b", 'a"b', "a;b", "a.b --", "a'b", "a\n", "bücher", "${a}"]
+)
+def test_what_is_no_table_name_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="not a table's name"):
+        render("SELECT a FROM ${cur_table}", cur_table=name)
+
+
+def test_a_placeholder_without_an_identifier_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="cur_table"):
+        render("SELECT a FROM ${cur_table}")
+    with pytest.raises(ConfigurationError, match="cur_table"):
+        render("SELECT a FROM ${cur_table}", cur_tables="a.b")
+
+
+def test_only_the_report_is_read_through_a_placeholder() -> None:
+    used = {name: set(re.findall(r"\$\{(\w+)\}", text)) for name, text in STATEMENTS.items()}
+    assert {name for name, placeholders in used.items() if placeholders} == {"cur_line_items (cur2)"}
+    assert used["cur_line_items (cur2)"] == {"cur_table"}
+
+
+def test_the_columns_of_the_bill_are_those_that_its_source_reads() -> None:
+    assert bill_columns("cur2") == CUR_COLUMNS.keys() - {"line_item_blended_cost"}
+    assert bill_columns("no_cur") == frozenset()
+
+
+def test_both_sources_of_the_bill_have_the_same_columns() -> None:
+    columns = {name: _tree(STATEMENTS[f"cur_line_items ({name})"]).named_selects for name in ("cur2", "no_cur")}
+    assert columns["cur2"] == columns["no_cur"]
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_a_file_is_one_select_that_is_wholly_understood(name: str) -> None:
+    tree = _tree(STATEMENTS[name])
+    assert isinstance(tree, exp.Query)
+    assert not list(tree.find_all(exp.Command, exp.Anonymous, exp.Placeholder))
+    assert not STATEMENTS[name].rstrip().endswith(";")
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_every_column_has_a_name_of_its_own(name: str) -> None:
+    names = _tree(STATEMENTS[name]).named_selects
+    assert all(names)
+    assert "*" not in names
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("name", VIEW_TEMPLATES)
+def test_a_text_that_becomes_a_column_of_a_view_has_no_width(name: str) -> None:
+    columns = [column.unalias() for select in _tree(STATEMENTS[name]).find_all(exp.Select) for column in select.selects]
+    assert not [column.sql() for column in columns if _is_bare_text(column)]
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_no_row_can_be_dropped_by_a_join_or_a_union(name: str) -> None:
+    tree = _tree(STATEMENTS[name])
+    assert not [join.sql() for join in tree.find_all(exp.Join) if (join.side or join.kind) not in {"LEFT", "CROSS"}]
+    assert not [union.sql() for union in tree.find_all(exp.Union) if union.args["distinct"]]
+    assert not list(tree.find_all(exp.Intersect, exp.Except))
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_nothing_is_grouped_or_filtered_by_an_alias(name: str) -> None:
+    for select in _tree(STATEMENTS[name]).find_all(exp.Select):
+        sources = {column.name for column in select.find_all(exp.Column)}
+        made_here = {item.alias for item in select.selects if isinstance(item, exp.Alias)} - sources
+        clauses = [select.args[clause] for clause in ("where", "group", "having") if select.args.get(clause)]
+        assert not [c.sql() for clause in clauses for c in clause.find_all(exp.Column) if c.name in made_here]
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_a_file_begins_with_its_grain_and_fits_the_line(name: str) -> None:
+    assert STATEMENTS[name].startswith("-- One row per ")
+    assert max(map(len, STATEMENTS[name].splitlines())) <= 110
+
+
+def test_grains_are_read_from_the_first_line() -> None:
+    grains = {view.name: view.grain for view in views("cur2")}
+    assert grains["pod_hours"] == "pod, node and window"
+
+
+@pytest.mark.parametrize("check", checks(), ids=lambda check: check.name)
+def test_a_check_says_why_its_tolerance_is_what_it_is(check: View) -> None:
+    assert re.search(r"^-- tolerance: .+ because ", check.template, re.MULTILINE)
+
+
+def test_checks_are_errors_or_warnings_and_say_whether_they_need_a_bill() -> None:
+    assert {check.name: (check.severity, check.needs_bill) for check in checks()} == {
+        "allocations_reach_ledger": ("error", False),
+        "emr_eks_cost_is_ledger_share": ("error", False),
+        "ledger_rows_are_complete": ("error", False),
+        "marts_add_up_to_ledger": ("error", False),
+        "uplift_equals_bill": ("error", True),
+        "windows_without_rows": ("warn", False),
+    }
+
+
+def test_every_sql_file_of_the_package_is_a_view_a_check_or_a_source() -> None:
+    names = {file.name for directory in ("views", "checks") for file in (files("sql") / directory).iterdir()}
+    expected = SHIPPED - {"cur_line_items"} | {check.name for check in checks()}
+    assert {name.removesuffix(".sql") for name in names if name.endswith(".sql")} == expected
+
+
+def test_the_files_are_found_from_any_directory(tmp_path: Path) -> None:
+    program = "from pipeline.relations import checks, views; print(len(views('cur2')), len(checks()))"
+    found = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == [str(len(views("cur2"))), str(len(checks()))]
+
+
+def _tree(template: str) -> exp.Query:
+    tree = parse_one(render(template, cur_table="billing.cur"), read="athena")
+    assert isinstance(tree, exp.Query)
+    return tree
+
+
+def _is_bare_text(column: exp.Expr) -> bool:
+    """A literal, or a CASE one of whose results is one: Athena keeps the width of the longest in the view."""
+    if isinstance(column, exp.Case):
+        results = [branch.args["true"] for branch in column.args["ifs"]] + [column.args.get("default")]
+        return any(isinstance(result, exp.Literal) and result.is_string for result in results)
+    return isinstance(column, exp.Literal) and column.is_string
