@@ -4,17 +4,18 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.emrcontainers.models import JobRun, VirtualCluster, emrcontainers_backends
 
-from pipeline.demo.cluster import Pod
-from pipeline.demo.estate import Estate
+from pipeline.demo.estate.cluster import Pod
+from pipeline.demo.estate.estate import Estate
 
 _RELEASE = "emr-7.5.0-latest"
 
 
 def install(estate: Estate, now: datetime) -> None:
     """Make every moto server of this process list *estate*'s virtual clusters and job runs as they are at *now*."""
-    backend = emrcontainers_backends[estate.account_id][estate.region]
+    backend = emrcontainers_backends[DEFAULT_ACCOUNT_ID][estate.region]  # which moto takes every key to belong to
     pods: dict[tuple[str, str], list[Pod]] = defaultdict(list)
     namespaces: dict[str, str] = {}
     for pod in (placement.pod for placement in estate.placements):

@@ -16,9 +16,11 @@ import pyarrow.parquet as pq
 from moto.server import ThreadedMotoServer
 
 from pipeline.catalog import glue_type
-from pipeline.demo import athena, emr_containers, kubecost_api, persistence
-from pipeline.demo.bill import line_items
-from pipeline.demo.estate import Estate, build_estate
+from pipeline.demo import emr_containers, persistence
+from pipeline.demo.athena import service as athena
+from pipeline.demo.bill.line_items import line_items
+from pipeline.demo.estate.estate import Estate, build_estate
+from pipeline.demo.kubecost import api as kubecost_api
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient

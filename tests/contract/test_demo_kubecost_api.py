@@ -7,8 +7,8 @@ import msgspec
 import pytest
 import requests
 
-from pipeline.demo.estate import Estate, TrueCost, build_estate
-from pipeline.demo.kubecost_api import serving
+from pipeline.demo.estate.estate import Estate, TrueCost, build_estate
+from pipeline.demo.kubecost.api import serving
 from pipeline.models import Allocation, Asset
 from pipeline.window import Window
 

@@ -16,7 +16,7 @@ import requests
 from pyathena import connect
 from pyathena.connection import Connection
 
-from pipeline.demo import athena
+from pipeline.demo.athena import service as athena
 
 NOW = dt.datetime(2026, 10, 20, 6, 30, tzinfo=dt.UTC)
 REGION = "us-east-1"

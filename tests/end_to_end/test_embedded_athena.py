@@ -15,7 +15,7 @@ from pyathena.connection import Connection
 from pyathena.error import OperationalError
 from pyathena.pandas.cursor import PandasCursor
 
-from pipeline.demo import athena
+from pipeline.demo.athena import service as athena
 from tests.end_to_end.athena_stack import NOW, REGION, STARTED, Stack, connected, rows, running_stack
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from moto.s3.exceptions import MissingBucket
 from moto.s3.models import S3Backend
 
-from pipeline.demo.dialect import StatementError
+from pipeline.demo.athena.dialect import StatementError
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pyarrow as pa
 from duckdb.sqltypes import DuckDBPyType
 from sqlglot import exp
 
-from pipeline.demo.dialect import StatementError
+from pipeline.demo.athena.dialect import StatementError
 
 _SCALARS = {  # DuckDB's name: (Glue's, Athena's)
     "boolean": ("boolean", "boolean"),

@@ -10,10 +10,10 @@ from moto.core.exceptions import JsonRESTError
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from pipeline.demo.bucket_objects import Buckets
-from pipeline.demo.dialect import StatementError
-from pipeline.demo.glue_catalog import Catalog, Column, View, ViewColumn
-from pipeline.demo.query_output import (
+from pipeline.demo.athena.bucket_objects import Buckets
+from pipeline.demo.athena.dialect import StatementError
+from pipeline.demo.athena.glue_catalog import Catalog, Column, View, ViewColumn
+from pipeline.demo.athena.query_output import (
     Described,
     as_table,
     athena_columns,
@@ -24,8 +24,8 @@ from pipeline.demo.query_output import (
     require_storable,
     text_rows,
 )
-from pipeline.demo.session import Session
-from pipeline.demo.statements import (
+from pipeline.demo.athena.session import Session
+from pipeline.demo.athena.statements import (
     CreateTable,
     CreateView,
     Describe,

@@ -9,7 +9,7 @@ import msgspec
 from moto.glue.exceptions import DatabaseNotFoundException, TableNotFoundException
 from moto.glue.models import GlueBackend
 
-from pipeline.demo.dialect import StatementError
+from pipeline.demo.athena.dialect import StatementError
 
 PARQUET_SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 

@@ -12,9 +12,9 @@ import pyarrow.dataset as ds
 from duckdb.sqltypes import DuckDBPyType
 from sqlglot import exp
 
-from pipeline.demo.column_types import arrow_type, as_text, athena_type, glue_type
-from pipeline.demo.dialect import StatementError
-from pipeline.demo.glue_catalog import Column, ViewColumn
+from pipeline.demo.athena.column_types import arrow_type, as_text, athena_type, glue_type
+from pipeline.demo.athena.dialect import StatementError
+from pipeline.demo.athena.glue_catalog import Column, ViewColumn
 
 Described = tuple[tuple[str, DuckDBPyType], ...]
 

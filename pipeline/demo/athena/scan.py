@@ -12,10 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from pipeline.demo.bucket_objects import Buckets, BytesRead, ObjectReader
-from pipeline.demo.column_types import arrow_type
-from pipeline.demo.dialect import StatementError
-from pipeline.demo.glue_catalog import PARQUET_SERDE, Catalog, Column, Name, Table
+from pipeline.demo.athena.bucket_objects import Buckets, BytesRead, ObjectReader
+from pipeline.demo.athena.column_types import arrow_type
+from pipeline.demo.athena.dialect import StatementError
+from pipeline.demo.athena.glue_catalog import PARQUET_SERDE, Catalog, Column, Name, Table
 
 _Placed = Iterator[tuple[ObjectReader, Mapping[str, str]]]
 _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"

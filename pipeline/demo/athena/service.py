@@ -13,10 +13,10 @@ from moto.core.exceptions import JsonRESTError
 from moto.glue.models import glue_backends
 from moto.s3.models import s3_backends
 
-from pipeline.demo.bucket_objects import Buckets
-from pipeline.demo.dialect import StatementError
-from pipeline.demo.engine import Engine, Outcome, Request
-from pipeline.demo.glue_catalog import Catalog, Column, Name, Table, ViewColumn
+from pipeline.demo.athena.bucket_objects import Buckets
+from pipeline.demo.athena.dialect import StatementError
+from pipeline.demo.athena.engine import Engine, Outcome, Request
+from pipeline.demo.athena.glue_catalog import Catalog, Column, Name, Table, ViewColumn
 
 PAGE_ROWS = 1000
 """Rows in one answer of GetQueryResults, at most; on the first page the header is one of them."""

@@ -10,11 +10,11 @@ import pyarrow as pa
 from sqlglot import exp
 from sqlglot.optimizer.scope import traverse_scope
 
-from pipeline.demo.bucket_objects import Buckets
-from pipeline.demo.dialect import PRELUDE, StatementError, parse, to_duckdb
-from pipeline.demo.glue_catalog import Catalog, Name, Table
-from pipeline.demo.scan import TableScan
-from pipeline.demo.statements import full_name, position
+from pipeline.demo.athena.bucket_objects import Buckets
+from pipeline.demo.athena.dialect import PRELUDE, StatementError, parse, to_duckdb
+from pipeline.demo.athena.glue_catalog import Catalog, Name, Table
+from pipeline.demo.athena.scan import TableScan
+from pipeline.demo.athena.statements import full_name, position
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",  # a query reads the catalog's tables and nothing of this machine

@@ -10,8 +10,8 @@ from sqlglot.dialects.trino import Trino
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
-from pipeline.demo.dialect import StatementError, parse
-from pipeline.demo.glue_catalog import Name
+from pipeline.demo.athena.dialect import StatementError, parse
+from pipeline.demo.athena.glue_catalog import Name
 
 
 @dataclass(frozen=True)

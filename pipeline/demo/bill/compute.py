@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from pipeline.demo.bill_lines import MONTH, LineItem, Product
-from pipeline.demo.cluster import GIB, InstanceType, Node, Placement, Span
-from pipeline.demo.estate import Estate, TrueUplift
-from pipeline.demo.identifiers import chance, hexadecimal
-from pipeline.demo.nodes import ROOT_DISK_GIB
-from pipeline.demo.prices import (
+from pipeline.demo.bill.lines import MONTH, LineItem, Product
+from pipeline.demo.estate.cluster import GIB, InstanceType, Node, Placement, Span
+from pipeline.demo.estate.estate import Estate, TrueUplift
+from pipeline.demo.estate.identifiers import chance, hexadecimal
+from pipeline.demo.estate.nodes import ROOT_DISK_GIB
+from pipeline.demo.estate.prices import (
     AUTO_MODE_FEE,
     FARGATE_GB_HOUR,
     FARGATE_VCPU_HOUR,

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from pipeline.demo.bill_columns import CUR_2
-from pipeline.demo.bill_compute import (
+from pipeline.demo.bill.columns import CUR_2
+from pipeline.demo.bill.compute import (
     EC2,
     EKS,
     fargate_lines,
@@ -14,12 +14,12 @@ from pipeline.demo.bill_compute import (
     uplift_lines,
     volume_lines,
 )
-from pipeline.demo.bill_lines import ANALYTICS, MONTH, WEBSITE, LineItem, Product
-from pipeline.demo.cluster import LoadBalancer, Span
-from pipeline.demo.estate import Estate
-from pipeline.demo.identifiers import hexadecimal
-from pipeline.demo.nodes import M5_XLARGE, ZONES
-from pipeline.demo.prices import (
+from pipeline.demo.bill.lines import ANALYTICS, MONTH, WEBSITE, LineItem, Product
+from pipeline.demo.estate.cluster import LoadBalancer, Span
+from pipeline.demo.estate.estate import Estate
+from pipeline.demo.estate.identifiers import hexadecimal
+from pipeline.demo.estate.nodes import M5_XLARGE, ZONES
+from pipeline.demo.estate.prices import (
     EKS_CLUSTER_HOUR,
     LCU_HOUR,
     LOAD_BALANCER_HOUR,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from pipeline.demo.cluster import Span
-from pipeline.demo.nodes import REGION
+from pipeline.demo.estate.cluster import Span
+from pipeline.demo.estate.nodes import REGION
 from pipeline.window import rfc3339
 
 MONTH = Span(datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from pipeline.demo.prices import UnitPrices
+from pipeline.demo.estate.prices import UnitPrices
 from pipeline.window import Window
 
 GIB = float(1 << 30)

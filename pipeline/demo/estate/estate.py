@@ -4,13 +4,23 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipeline.demo import timetable
-from pipeline.demo.cluster import GIB, Cluster, Placement, Span
-from pipeline.demo.metering import ContainerUse, UnmountedUse, container_uses, unmounted_uses
-from pipeline.demo.nodes import CORE, DRIVERS, EXECUTORS, GENERAL_PURPOSE, GPU, RECLAIMED, REGION, SPARK_SPOT, instance
-from pipeline.demo.prices import UPLIFT_GB_HOUR, UPLIFT_VCPU_HOUR
-from pipeline.demo.scheduler import schedule
-from pipeline.demo.services import daemon_pods
+from pipeline.demo.estate import timetable
+from pipeline.demo.estate.cluster import GIB, Cluster, Placement, Span
+from pipeline.demo.estate.metering import ContainerUse, UnmountedUse, container_uses, unmounted_uses
+from pipeline.demo.estate.nodes import (
+    CORE,
+    DRIVERS,
+    EXECUTORS,
+    GENERAL_PURPOSE,
+    GPU,
+    RECLAIMED,
+    REGION,
+    SPARK_SPOT,
+    instance,
+)
+from pipeline.demo.estate.prices import UPLIFT_GB_HOUR, UPLIFT_VCPU_HOUR
+from pipeline.demo.estate.scheduler import schedule
+from pipeline.demo.estate.services import daemon_pods
 from pipeline.window import Window, hours
 
 ACCOUNT = "111122223333"

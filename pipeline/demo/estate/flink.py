@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from pipeline.demo.cluster import MINUTE, Controller, Pod, Pool, Span, Traffic, Workload
-from pipeline.demo.identifiers import base36, hexadecimal, uuid
-from pipeline.demo.spark import Size, container
+from pipeline.demo.estate.cluster import MINUTE, Controller, Pod, Pool, Span, Traffic, Workload
+from pipeline.demo.estate.identifiers import base36, hexadecimal, uuid
+from pipeline.demo.estate.spark import Size, container
 
 _JOB_MANAGER = Size(1, 2)
 _TASK_MANAGER = Size(1.5, 6)

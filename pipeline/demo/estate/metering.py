@@ -3,9 +3,20 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.demo.cluster import GIB, PEAK_LOAD, Cluster, Container, Demand, LoadBalancer, Placement, Pod, Span, Volume
-from pipeline.demo.identifiers import between
-from pipeline.demo.prices import (
+from pipeline.demo.estate.cluster import (
+    GIB,
+    PEAK_LOAD,
+    Cluster,
+    Container,
+    Demand,
+    LoadBalancer,
+    Placement,
+    Pod,
+    Span,
+    Volume,
+)
+from pipeline.demo.estate.identifiers import between
+from pipeline.demo.estate.prices import (
     GP3_GB_MONTH,
     KUBECOST_CROSS_REGION_GIB,
     KUBECOST_CROSS_ZONE_GIB,

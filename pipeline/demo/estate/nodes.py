@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from math import ceil
 
-from pipeline.demo.cluster import GIB, Capacity, InstanceType, Node, Pod, Pool, Span
-from pipeline.demo.identifiers import chance, hexadecimal
-from pipeline.demo.prices import FARGATE, FARGATE_GB_HOUR, FARGATE_VCPU_HOUR, UnitPrices, split
+from pipeline.demo.estate.cluster import GIB, Capacity, InstanceType, Node, Pod, Pool, Span
+from pipeline.demo.estate.identifiers import chance, hexadecimal
+from pipeline.demo.estate.prices import FARGATE, FARGATE_GB_HOUR, FARGATE_VCPU_HOUR, UnitPrices, split
 
 REGION = "us-east-1"
 ROOT_DISK_GIB = 80

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pipeline.demo.cluster import GIB, MINUTE, Capacity, Node, Placement, Pod, Pool, Span
-from pipeline.demo.nodes import fargate_node, instance
+from pipeline.demo.estate.cluster import GIB, MINUTE, Capacity, Node, Placement, Pod, Pool, Span
+from pipeline.demo.estate.nodes import fargate_node, instance
 
 _BOOT = 2 * MINUTE
 _RESERVED = Capacity(0.6, 1.5 * GIB)

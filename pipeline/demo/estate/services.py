@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipeline.demo.cluster import (
+from pipeline.demo.estate.cluster import (
     Container,
     Controller,
     Demand,
@@ -15,8 +15,8 @@ from pipeline.demo.cluster import (
     Workload,
     WorkloadKind,
 )
-from pipeline.demo.identifiers import base36, between, hexadecimal, uuid
-from pipeline.demo.nodes import CORE, GENERAL_PURPOSE
+from pipeline.demo.estate.identifiers import base36, between, hexadecimal, uuid
+from pipeline.demo.estate.nodes import CORE, GENERAL_PURPOSE
 
 _MIB = float(1 << 20)
 _CHATTER = Traffic(sent=60_000, received=90_000)

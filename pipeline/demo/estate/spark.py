@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from pipeline.demo.cluster import GIB, MINUTE, Container, Demand, Pod, Pool, Span, Traffic, Workload
-from pipeline.demo.identifiers import between, hexadecimal, uuid
-from pipeline.demo.nodes import DRIVERS, EXECUTORS
+from pipeline.demo.estate.cluster import GIB, MINUTE, Container, Demand, Pod, Pool, Span, Traffic, Workload
+from pipeline.demo.estate.identifiers import between, hexadecimal, uuid
+from pipeline.demo.estate.nodes import DRIVERS, EXECUTORS
 
 _FLUENTD_RAM = 0.2 * GIB
 

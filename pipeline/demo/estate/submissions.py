@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline.demo.cluster import MINUTE, Controller, Pod, Pool, Span, Traffic, Workload
-from pipeline.demo.identifiers import base36, hexadecimal, uuid
-from pipeline.demo.spark import Application, Size, Submission, container, fluentd
+from pipeline.demo.estate.cluster import MINUTE, Controller, Pod, Pool, Span, Traffic, Workload
+from pipeline.demo.estate.identifiers import base36, hexadecimal, uuid
+from pipeline.demo.estate.spark import Application, Size, Submission, container, fluentd
 
 _EMR_SPARK = "3.5.1-amzn-1"
 _PLAIN_SPARK = "3.5.3"

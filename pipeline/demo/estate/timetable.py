@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from pipeline.demo.cluster import MINUTE, LoadBalancer, Pod, Span, Volume
-from pipeline.demo.flink import FlinkDeployment
-from pipeline.demo.identifiers import chance, hexadecimal, uuid
-from pipeline.demo.nodes import CORE, FARGATE_PROFILE, GENERAL_PURPOSE, GPU, RECLAIMED, REGION, SPARK_SPOT
-from pipeline.demo.services import NOTEBOOK, PLATFORM, STOREFRONT, debug_pod
-from pipeline.demo.spark import Application, Loss, Size
-from pipeline.demo.submissions import (
+from pipeline.demo.estate.cluster import MINUTE, LoadBalancer, Pod, Span, Volume
+from pipeline.demo.estate.flink import FlinkDeployment
+from pipeline.demo.estate.identifiers import chance, hexadecimal, uuid
+from pipeline.demo.estate.nodes import CORE, FARGATE_PROFILE, GENERAL_PURPOSE, GPU, RECLAIMED, REGION, SPARK_SPOT
+from pipeline.demo.estate.services import NOTEBOOK, PLATFORM, STOREFRONT, debug_pod
+from pipeline.demo.estate.spark import Application, Loss, Size
+from pipeline.demo.estate.submissions import (
     VirtualCluster,
     gateway,
     interactive_session,

@@ -6,18 +6,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from pipeline.demo.cluster import GIB, PEAK_LOAD, Span
-from pipeline.demo.estate import UNMOUNTED, Estate, unmounted_pod
-from pipeline.demo.kubecost_shapes import (
-    Allocation,
-    LoadBalancerAllocation,
-    Number,
-    PersistentVolumeShare,
-    Properties,
-    RawAllocation,
-    TimeSpan,
-)
-from pipeline.demo.metering import (
+from pipeline.demo.estate.cluster import GIB, PEAK_LOAD, Span
+from pipeline.demo.estate.estate import UNMOUNTED, Estate, unmounted_pod
+from pipeline.demo.estate.metering import (
     ContainerUse,
     Cost,
     Metered,
@@ -26,8 +17,17 @@ from pipeline.demo.metering import (
     container_uses,
     unmounted_uses,
 )
-from pipeline.demo.nodes import ROOT_DISK_GIB
-from pipeline.demo.prices import EKS_CLUSTER_HOUR, KUBECOST_HOURS_IN_MONTH, KUBECOST_LOCAL_DISK_GIB_MONTH
+from pipeline.demo.estate.nodes import ROOT_DISK_GIB
+from pipeline.demo.estate.prices import EKS_CLUSTER_HOUR, KUBECOST_HOURS_IN_MONTH, KUBECOST_LOCAL_DISK_GIB_MONTH
+from pipeline.demo.kubecost.shapes import (
+    Allocation,
+    LoadBalancerAllocation,
+    Number,
+    PersistentVolumeShare,
+    Properties,
+    RawAllocation,
+    TimeSpan,
+)
 from pipeline.window import Window, rfc3339
 
 IDLE = "__idle__"

@@ -15,9 +15,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from pipeline.demo.estate import Estate
-from pipeline.demo.kubecost_allocations import Options, allocations
-from pipeline.demo.kubecost_assets import assets
+from pipeline.demo.estate.estate import Estate
+from pipeline.demo.kubecost.allocations import Options, allocations
+from pipeline.demo.kubecost.assets import assets
 from pipeline.window import DAY, Window, ceil_hour, hours
 
 _INSTANT = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z"

@@ -5,20 +5,20 @@ from dataclasses import dataclass
 
 from msgspec import UNSET
 
-from pipeline.demo.cluster import GIB, LoadBalancer, Node, Span, Volume
-from pipeline.demo.estate import Estate
-from pipeline.demo.kubecost_allocations import sanitised, time_span
-from pipeline.demo.kubecost_shapes import Asset, ClusterManagement, Disk, Properties
-from pipeline.demo.kubecost_shapes import LoadBalancer as LoadBalancerAsset
-from pipeline.demo.kubecost_shapes import Node as NodeAsset
-from pipeline.demo.nodes import ROOT_DISK_GIB
-from pipeline.demo.prices import (
+from pipeline.demo.estate.cluster import GIB, LoadBalancer, Node, Span, Volume
+from pipeline.demo.estate.estate import Estate
+from pipeline.demo.estate.nodes import ROOT_DISK_GIB
+from pipeline.demo.estate.prices import (
     EKS_CLUSTER_HOUR,
     GP3_GB_MONTH,
     KUBECOST_HOURS_IN_MONTH,
     KUBECOST_LOCAL_DISK_GIB_MONTH,
     LOAD_BALANCER_HOUR,
 )
+from pipeline.demo.kubecost.allocations import sanitised, time_span
+from pipeline.demo.kubecost.shapes import Asset, ClusterManagement, Disk, Properties
+from pipeline.demo.kubecost.shapes import LoadBalancer as LoadBalancerAsset
+from pipeline.demo.kubecost.shapes import Node as NodeAsset
 from pipeline.window import Window
 
 _UNDEFINED = "__undefined__"

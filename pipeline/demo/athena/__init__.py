@@ -1,0 +1,1 @@
+"""Athena on DuckDB, behind a moto server."""

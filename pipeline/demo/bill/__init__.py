@@ -1,0 +1,1 @@
+"""The estate's bill, as a Cost and Usage Report 2.0."""

@@ -1,0 +1,1 @@
+"""The estate, as a Kubecost server tells it."""
