@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import sqlalchemy
 
-from pipeline.demo.estate import Estate, build_estate
+from pipeline.demo.estate.estate import Estate, build_estate
 from tests.served import chargeback, serving_demo
 
 NOW = ("--now", "2026-10-15T04:00:00Z")
