@@ -6,6 +6,13 @@ import pytest
 
 from tests.end_to_end.athena_stack import TYPES, Stack, running_stack
 
+BY_DAY = {
+    "projection__enabled": "true",
+    "projection__usage_date__type": "date",
+    "projection__usage_date__format": "yyyy-MM-dd",
+    "projection__usage_date__range": "2026-10-01,NOW",
+}
+
 
 @pytest.fixture(scope="module")
 def stack(moto_url: str) -> Iterator[Stack]:
@@ -47,7 +54,7 @@ def test_projection_decides_which_days_exist_and_predicates_which_are_read(stack
 
 
 def test_excluded_partitions_and_unused_columns_are_not_read(stack: Stack) -> None:
-    stack.create("sized", {"job": "string", "wide": "string"}, {"usage_date": "date"})
+    stack.create("sized", {"job": "string", "wide": "string"}, {"usage_date": "date"}, **BY_DAY)
     wide = ["%032x" % (n * 2654435761 % 2**128) for n in range(20000)]
     for day in (1, 2):
         stack.put(f"sized/usage_date=2026-10-0{day}/o.parquet", pa.table({"job": ["a"] * 20000, "wide": wide}))
@@ -66,7 +73,7 @@ def test_excluded_partitions_and_unused_columns_are_not_read(stack: Stack) -> No
 
 
 def test_an_excluded_partition_may_hold_anything(stack: Stack) -> None:
-    stack.create("half_broken", {"job": "string"}, {"usage_date": "date"})
+    stack.create("half_broken", {"job": "string"}, {"usage_date": "date"}, **BY_DAY)
     stack.put("half_broken/usage_date=2026-10-01/o.parquet", pa.table({"job": ["a"]}))
     stack.s3.put_object(Bucket="lake", Key="half_broken/usage_date=2026-10-02/o.parquet", Body=b"no Parquet")
     good = stack.finished("SELECT job FROM half_broken WHERE usage_date = DATE '2026-10-01'")
@@ -115,3 +122,9 @@ def test_a_table_in_a_missing_bucket_fails_the_query(stack: Stack) -> None:
     storage = {"Columns": [{"Name": "a", "Type": "string"}], "Location": "s3://gone/table/"}
     stack.glue.create_table(DatabaseName="costs", TableInput={"Name": "homeless", "StorageDescriptor": storage})
     assert stack.reason("SELECT * FROM homeless") == "HIVE_FILESYSTEM_ERROR: The specified bucket does not exist: gone"
+
+
+def test_objects_of_a_partition_that_nobody_registered_are_not_there(stack: Stack) -> None:
+    stack.create("unregistered", {"job": "string"}, {"usage_date": "date"})
+    stack.put("unregistered/usage_date=2026-10-01/o.parquet", pa.table({"job": ["a"]}))
+    assert stack.result(stack.finished("SELECT job FROM unregistered")) == []

@@ -57,14 +57,12 @@ class TableScan:
         if table.parameters.get("projection.enabled", "").lower() == "true":
             template = table.parameters.get("storage.location.template", hive_style)
             return self._projected(table, template.rstrip("/") + "/")
-        if registered := self._catalog.partitions(name):
-            keys = [key.name for key in table.partition_keys]
-            return (
-                (reader, dict(zip(keys, partition.values, strict=False)))
-                for partition in registered
-                for reader in self._buckets.readers(partition.storage_descriptor.location.rstrip("/") + "/", self.read)
-            )
-        return self._by_template(hive_style)
+        keys = [key.name for key in table.partition_keys]
+        return (
+            (reader, dict(zip(keys, partition.values, strict=False)))
+            for partition in self._catalog.partitions(name)  # objects of no registered partition are not there
+            for reader in self._buckets.readers(partition.storage_descriptor.location.rstrip("/") + "/", self.read)
+        )
 
     def _by_template(self, template: str) -> _Placed:
         pattern = _pattern(template)
