@@ -134,7 +134,7 @@ def publish(dry_run: bool, now: datetime) -> None:
         _version(),
     )
     for name in tracked(publisher.publish(bill, first), "Publishing"):
-        log.info("published", extra={"relation": f"{settings.glue_database}.{name}"})
+        log.log(_event_level(), "published", extra={"relation": f"{settings.glue_database}.{name}"})
     if bill.table is None:
         click.echo("No bill: CHARGEBACK_CUR_TABLE is not set, so all cost stays estimated.", err=True)
 
@@ -177,7 +177,9 @@ def verify(month: "Month | None", now: datetime) -> None:  # noqa: ARG001  every
 @_acts_at
 def report(by: str, month: "Month | None", top: int, form: str, output: Path | None, now: datetime) -> None:  # noqa: ARG001
     """Show what was spent, by one dimension."""
-    from pipeline.output import plain, report_csv, report_json, report_table
+    from rich.console import Console
+
+    from pipeline.output import fitting_table, plain, report_csv, report_json, report_table
     from pipeline.report import dimension, newest_month
     from pipeline.report import report as report_of
     from pipeline.settings import LakeSettings
@@ -189,8 +191,9 @@ def report(by: str, month: "Month | None", top: int, form: str, output: Path | N
     if month is None:
         raise UsageError("There is no data yet: collect first.")
     found = report_of(warehouse, by, month)
-    if form == "table" and output is None:
-        _show(report_table(found, top))
+    console = Console()
+    if form == "table" and output is None and console.is_terminal:
+        console.print(fitting_table(found, top, console))
         return
     text = {
         "table": lambda: plain(report_table(found, top)),
@@ -269,9 +272,8 @@ def _version() -> str:
 
 def _followed(outcomes: "Iterator[Outcome]", count: int) -> "Iterator[Outcome]":
     """Pass *outcomes* on, each with a line in the log, on a terminal with a bar instead."""
-    from pipeline.progress import shown, tracked
+    from pipeline.progress import tracked
 
-    level = logging.DEBUG if shown() else logging.INFO
     for outcome in tracked(outcomes, "Collecting", count):
         if outcome.record is not None:
             record = outcome.record
@@ -283,8 +285,15 @@ def _followed(outcomes: "Iterator[Outcome]", count: int) -> "Iterator[Outcome]":
                 "estimated_cost": record.estimated_cost,
                 "changed": outcome.changed,
             }
-            log.log(level, "window collected", extra=facts)
+            log.log(_event_level(), "window collected", extra=facts)
         yield outcome
+
+
+def _event_level() -> int:
+    """A line for each step where nobody watches a bar."""
+    from pipeline.progress import shown
+
+    return logging.DEBUG if shown() else logging.INFO
 
 
 def _say_collected(outcomes: "Sequence[Outcome]", errors: Sequence[ChargebackError]) -> None:

@@ -2,12 +2,12 @@
 
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 import pandas as pd
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -17,35 +17,53 @@ from pipeline.verify import Verdict
 _HEADINGS = {"emr_uplift": "EMR uplift", "workload_id": "ID", "workload_name": "name", "workload_kind": "kind"}
 _NOTHING = "-"
 _UNLIMITED = 1000
+_MAIN_CATEGORIES = ("compute", "emr_uplift", "idle")
 
 
-def report_table(report: Report, top: int) -> Table:
+def report_table(report: Report, top: int, *, compact: bool = False) -> Table:
     """The report for a person: the dearest *top* rows (0: all), what the others come to, and the total.
 
     Money has four decimals. How much of it is in which state stands below; the state of each row is in CSV and JSON.
+    A *compact* table has one column for all but the main categories, and no more than three for the key.
     """
+    keys = report.keys[:3] if compact else report.keys
+    costs = _costs(report, compact=compact)
     table = Table(
         title=f"Effective cost by {report.by}, {report.month}, {report.currency}",
         caption=", ".join(f"{_money(cost)} {state}" for state, cost in report.states.items()),
         box=box.SIMPLE_HEAD,
         show_footer=True,
     )
-    for name in report.keys:
-        table.add_column(_heading(name), no_wrap=True, footer="total" if name == report.keys[0] else "")
-    for name in (*report.categories, TOTAL):
-        table.add_column(_heading(name), justify="right", footer=_money(report.totals[name]))
-    shown = report.rows.head(top) if top else report.rows
-    for row in shown.to_dict("records"):
-        _add_row(table, report, [_text(row[name]) for name in report.keys], row)
-    others = report.rows.iloc[len(shown) :]
-    if len(others):
-        label = Text(f"{len(others)} others", style="italic")
-        _add_row(table, report, [label, *(Text() for _ in report.keys[1:])], others.sum(numeric_only=True).to_dict())
+    for name in keys:
+        table.add_column(_heading(name), overflow="ellipsis", footer="total" if name == keys[0] else "")
+    for name in map(str, costs):
+        table.add_column(_heading(name), justify="right", no_wrap=True, footer=_money(costs[name].sum()))
+    shown = len(report.rows) if top == 0 else min(top, len(report.rows))
+    for row in range(shown):
+        table.add_row(
+            *(_text(report.rows[name].iloc[row]) for name in keys), *(_money(costs[name].iloc[row]) for name in costs)
+        )
+    if shown < len(report.rows):
+        label = Text(f"{len(report.rows) - shown} others", style="italic")
+        rest = (_money(costs[name].iloc[shown:].sum()) for name in costs)
+        table.add_row(label, *(Text() for _ in keys[1:]), *rest)
     return table
 
 
-def _add_row(table: Table, report: Report, keys: Sequence[Text], costs: Mapping[Any, Any]) -> None:
-    table.add_row(*keys, *(_money(costs[name]) for name in (*report.categories, TOTAL)))
+def fitting_table(report: Report, top: int, console: Console) -> Table:
+    """The report's table, compact where *console* is too narrow for the whole."""
+    table = report_table(report, top)
+    fits = Measurement.get(console, console.options.update(width=_UNLIMITED), table).maximum <= console.width
+    return table if fits else report_table(report, top, compact=True)
+
+
+def _costs(report: Report, *, compact: bool) -> pd.DataFrame:
+    """The columns of money: each category, or the main ones and the rest; then the total."""
+    if not compact:
+        return report.rows[[*report.categories, TOTAL]]
+    main = [name for name in report.categories if name in _MAIN_CATEGORIES]
+    rest = [name for name in report.categories if name not in _MAIN_CATEGORIES]
+    return report.rows[main].assign(**{"the rest": report.rows[rest].sum(axis="columns")}, total=report.rows[TOTAL])
 
 
 def report_csv(report: Report) -> str:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 
@@ -26,14 +27,15 @@ def tour(directory: Path, *, serve: bool) -> None:
     console = Console(stderr=True)
     console.rule("EMR on EKS chargeback: the whole pipeline on a simulated estate")
     console.print("Starting Kubecost, S3, Glue, Athena and EMR on loopback; writing two days of bill …")
+    stdout = sys.stderr if serve else None  # then stdout holds the export lines and nothing else
     with running(directory / "s3") as stack:
         for command in _PREPARATION:
-            _run(stack, console, command)
+            _run(stack, console, command, stdout=stdout)
             keep(stack, directory / "s3")
         reports = directory / "reports"
         reports.mkdir(parents=True, exist_ok=True)
         for by in _REPORTS:
-            _run(stack, console, "report", "--by", by)
+            _run(stack, console, "report", "--by", by, stdout=stdout)
             for form in ("csv", "json"):
                 _run(stack, None, "report", "--by", by, "--format", form, "-o", str(reports / f"{by}.{form}"))
         _compare_with_truth(stack, reports / "job.json", console)
@@ -43,13 +45,13 @@ def tour(directory: Path, *, serve: bool) -> None:
             keep(stack, directory / "s3")
 
 
-def _run(stack: Stack, console: Console | None, command: str, *arguments: str) -> None:
+def _run(stack: Stack, console: Console | None, command: str, *arguments: str, stdout: TextIO | None = None) -> None:
     """Run one command of ours as a user would: in a process of its own, with the stack's environment."""
     words = [command, *arguments, "--now", rfc3339(stack.now)]
     if console is not None:
         console.print(f"\n[bold]$ chargeback {shlex.join(words)}[/bold]", highlight=False, soft_wrap=True)
     done = subprocess.run(  # noqa: S603  our own command line
-        [sys.executable, "-m", "pipeline", *words], env=stack.client_environment(), check=False
+        [sys.executable, "-m", "pipeline", *words], env=stack.client_environment(), stdout=stdout, check=False
     )
     if done.returncode != 0:
         raise ChargebackError(f"`chargeback {shlex.join(words)}` ended with exit code {done.returncode}.")
