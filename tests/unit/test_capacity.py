@@ -1,0 +1,191 @@
+import re
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.capacity import Capacity, CapacityType, capacity
+from pipeline.models import Asset, sanitised
+from tests.captures import truth
+
+NODE = "ip-10-0-9-30.ec2.internal"
+INSTANCE = "i-02433c41eeaf4504d"
+
+
+def with_prefix(key: str) -> str:
+    return f"label_{sanitised(key)}"
+
+
+def snake_case(key: str) -> str:
+    """As kube-state-metrics 2 writes a label: capitals become an underscore and a small letter."""
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", sanitised(key)).lower()
+
+
+def snake_case_with_prefix(key: str) -> str:
+    return f"label_{snake_case(key)}"
+
+
+SPELLINGS = (sanitised, with_prefix, snake_case, snake_case_with_prefix)
+
+NODES = {
+    "managed node group, On-Demand": (
+        {"eks.amazonaws.com/capacityType": "ON_DEMAND", "eks.amazonaws.com/nodegroup": "core"},
+        (CapacityType.ON_DEMAND, "core"),
+    ),
+    "managed node group, Spot": (
+        {"eks.amazonaws.com/capacityType": "SPOT", "eks.amazonaws.com/nodegroup": "spark-spot"},
+        (CapacityType.SPOT, "spark-spot"),
+    ),
+    "managed node group, Capacity Block": (
+        {"eks.amazonaws.com/capacityType": "CAPACITY_BLOCK", "eks.amazonaws.com/nodegroup": "gpu"},
+        (CapacityType.ON_DEMAND, "gpu"),
+    ),
+    "Karpenter v1alpha5": (
+        {"karpenter.sh/capacity-type": "spot", "karpenter.sh/provisioner-name": "default"},
+        (CapacityType.SPOT, "default"),
+    ),
+    "Karpenter v1beta1 and v1, On-Demand": (
+        {"karpenter.sh/capacity-type": "on-demand", "karpenter.sh/nodepool": "spark-driver"},
+        (CapacityType.ON_DEMAND, "spark-driver"),
+    ),
+    "Karpenter v1, reserved": (
+        {"karpenter.sh/capacity-type": "reserved", "karpenter.sh/nodepool": "gpu"},
+        (CapacityType.ON_DEMAND, "gpu"),
+    ),
+    "EKS Auto Mode": (
+        {
+            "eks.amazonaws.com/compute-type": "auto",
+            "karpenter.sh/capacity-type": "spot",
+            "karpenter.sh/nodepool": "general-purpose",
+        },
+        (CapacityType.SPOT, "general-purpose"),
+    ),
+    "eksctl, self-managed": (
+        {"alpha.eksctl.io/instance-lifecycle": "spot", "alpha.eksctl.io/nodegroup-name": "batch"},
+        (CapacityType.SPOT, "batch"),
+    ),
+    "self-managed, Spot": ({"node.kubernetes.io/lifecycle": "spot"}, (CapacityType.SPOT, None)),
+    "self-managed, On-Demand": ({"node.kubernetes.io/lifecycle": "normal"}, (CapacityType.ON_DEMAND, None)),
+    "self-managed, old Spot": ({"lifecycle": "Ec2Spot"}, (CapacityType.SPOT, None)),
+    "self-managed, old On-Demand": ({"lifecycle": "OnDemand"}, (CapacityType.ON_DEMAND, None)),
+    "Fargate": ({"eks.amazonaws.com/compute-type": "fargate"}, (CapacityType.FARGATE, None)),
+    "hybrid node": ({"eks.amazonaws.com/compute-type": "hybrid"}, (CapacityType.UNKNOWN, None)),
+    "a word that nobody knows": ({"karpenter.sh/capacity-type": "borrowed"}, (CapacityType.UNKNOWN, None)),
+    "an empty word": ({"eks.amazonaws.com/capacityType": ""}, (CapacityType.UNKNOWN, None)),
+    "no label": ({}, (CapacityType.UNKNOWN, None)),
+}
+
+
+def kind_and_pool(found: Capacity) -> tuple[CapacityType, str | None]:
+    return found.capacity_type, found.node_pool
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS, ids=lambda spelling: spelling.__name__)
+@pytest.mark.parametrize(("labels", "expected"), NODES.values(), ids=NODES)
+def test_every_spelling_of_a_nodes_labels_is_read(
+    labels: dict[str, str], expected: tuple[CapacityType, str | None], spelling: Callable[[str], str]
+) -> None:
+    spelt = {spelling(key): value for key, value in labels.items()}
+    assert kind_and_pool(capacity(NODE, INSTANCE, {}, Asset(labels=spelt))) == expected, "on the asset"
+    assert kind_and_pool(capacity(NODE, INSTANCE, spelt, None)) == expected, "on the row, without an asset"
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS, ids=lambda spelling: spelling.__name__)
+def test_every_node_of_the_captured_estate_is_what_it_was(spelling: Callable[[str], str]) -> None:
+    for node in truth()["nodes"]:
+        asset = Asset(
+            labels={spelling(key): value for key, value in node["labels"].items()}, node_type=node["instance_type"]
+        )
+        found = capacity(node["name"], None, {}, asset)
+        assert kind_and_pool(found) == (node["capacity_type"], node["pool"]), node["name"]
+        assert (found.instance_type or "") == node["instance_type"]
+        assert found.availability_zone == node["zone"]
+
+
+def test_fargate_is_told_by_the_nodes_name_alone() -> None:
+    found = capacity("fargate-ip-10-0-0-135.ec2.internal", "4111620e2d-a7063bdd5d9036367c86cb4742d14e4e", {}, None)
+    assert found.capacity_type is CapacityType.FARGATE
+    assert found.instance_id is None
+    assert found.provider_id == "4111620e2d-a7063bdd5d9036367c86cb4742d14e4e"
+
+
+def test_fargate_is_told_by_the_pods_profile() -> None:
+    assert capacity(None, None, {"eks_amazonaws_com_fargate_profile": "emr"}, None).capacity_type == "fargate"
+    assert capacity(None, None, {"eks_amazonaws_com_fargate_profile": ""}, None).capacity_type == "unknown"
+
+
+def test_a_row_without_a_node_is_of_unknown_capacity() -> None:
+    assert capacity(None, None, {}, None) == Capacity(None, None, CapacityType.UNKNOWN, None, None, None)
+
+
+def test_the_asset_knows_the_node_better_than_the_row() -> None:
+    row = {
+        "karpenter_sh_capacity_type": "spot",
+        "karpenter_sh_nodepool": "old",
+        "node_kubernetes_io_instance_type": "m5.large",
+        "topology_kubernetes_io_zone": "us-east-1a",
+    }
+    asset = Asset(
+        labels={
+            "label_karpenter_sh_capacity_type": "on-demand",
+            "label_karpenter_sh_nodepool": "new",
+            "label_topology_kubernetes_io_zone": "us-east-1b",
+        },
+        node_type="m6i.xlarge",
+    )
+    assert capacity(NODE, INSTANCE, row, asset) == Capacity(
+        INSTANCE, "m6i.xlarge", CapacityType.ON_DEMAND, "us-east-1b", "new", INSTANCE
+    )
+
+
+def test_the_row_fills_what_the_asset_leaves_out() -> None:
+    row = {
+        "eks_amazonaws_com_capacityType": "SPOT",
+        "eks_amazonaws_com_nodegroup": "spark-spot",
+        "beta_kubernetes_io_instance_type": "m5.2xlarge",
+        "failure_domain_beta_kubernetes_io_zone": "us-east-1c",
+    }
+    assert capacity(NODE, INSTANCE, row, Asset()) == Capacity(
+        INSTANCE, "m5.2xlarge", CapacityType.SPOT, "us-east-1c", "spark-spot", INSTANCE
+    )
+
+
+@pytest.mark.parametrize(
+    ("preemptible", "expected"),
+    [(1.0, CapacityType.SPOT), (0.0, CapacityType.UNKNOWN), (None, CapacityType.UNKNOWN)],
+)
+def test_preemptible_says_spot_and_nothing_else(preemptible: float | None, expected: CapacityType) -> None:
+    assert capacity(NODE, INSTANCE, {}, Asset(preemptible=preemptible)).capacity_type is expected
+
+
+def test_a_label_outweighs_preemptible() -> None:
+    asset = Asset(labels={"karpenter_sh_capacity_type": "on-demand"}, preemptible=1.0)
+    assert capacity(NODE, INSTANCE, {}, asset).capacity_type is CapacityType.ON_DEMAND
+
+
+def test_the_node_group_is_the_assets_own_field_where_no_label_names_one() -> None:
+    assert capacity(NODE, INSTANCE, {}, Asset(pool="core")).node_pool == "core"
+    assert capacity(NODE, INSTANCE, {}, Asset(labels={"karpenter_sh_nodepool": "gpu"}, pool="core")).node_pool == "gpu"
+    assert capacity(NODE, INSTANCE, {}, Asset(pool="")).node_pool is None
+
+
+@pytest.mark.parametrize(
+    ("provider_id", "instance_id"),
+    [
+        ("i-02433c41eeaf4504d", "i-02433c41eeaf4504d"),
+        ("i-0a1b2c3d", "i-0a1b2c3d"),
+        ("4111620e2d-a7063bdd5d9036367c86cb4742d14e4e", None),
+        ("eks-hybrid:///us-west-2/analytics/mi-0123456789abcdef0", None),
+        ("mi-0123456789abcdef0", None),
+        ("i-02433c41eeaf4504d\n", None),
+        ("i-02433C41EEAF4504D", None),
+        ("i-", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_only_what_looks_like_an_ec2_instance_is_an_instance_id(
+    provider_id: str | None, instance_id: str | None
+) -> None:
+    found = capacity(NODE, provider_id, {}, None)
+    assert found.instance_id == instance_id
+    assert found.provider_id == (provider_id or None)

@@ -1,0 +1,163 @@
+import csv
+import io
+import json
+
+import pandas as pd
+import pytest
+
+from pipeline.month import Month
+from pipeline.output import offenders_table, plain, report_csv, report_json, report_table, verdict_table
+from pipeline.relations import Check
+from pipeline.report import Report
+from pipeline.verify import Verdict
+from pipeline.warehouse import Answer
+
+ODD = "[red]<script>[/red]"
+ROWS = pd.DataFrame(
+    {
+        "workload_name": ["orders-nightly", ODD, None, "=1+1"],
+        "workload_id": ["0000000q56xbnfko3t1", "[/]", pd.NA, ":warning:"],
+        "compute": [1234.5, 10.0, 1.00004, 0.0],
+        "emr_uplift": [100.25, 0.0, 0.0, -0.25],
+        "total": [1334.75, 10.0, 1.00004, -0.25],
+        "cost_state": ["estimated+final", "final", "estimated", "final"],
+    }
+)
+REPORT = Report(
+    by="job",
+    month=Month(2026, 11),
+    currency="USD",
+    keys=("workload_name", "workload_id"),
+    categories=("compute", "emr_uplift"),
+    rows=ROWS,
+    states={"estimated": 1000.5, "final": 344.99995 + 0.00005},
+)
+
+
+def cells(text: str) -> list[list[str]]:
+    """The words of a table's lines, without its rules."""
+    return [line.split() for line in text.splitlines() if line.strip(" ─")]
+
+
+def test_the_totals_of_a_report_are_the_sums_of_its_rows() -> None:
+    assert REPORT.totals == {
+        "compute": pytest.approx(1245.50004),
+        "emr_uplift": pytest.approx(100.0),
+        "total": pytest.approx(1345.50004),
+    }
+
+
+def test_the_table_has_a_line_for_every_row_and_one_for_the_total() -> None:
+    assert cells(plain(report_table(REPORT, top=0))) == [
+        ["Effective", "cost", "by", "job,", "2026-11,", "USD"],
+        ["name", "ID", "compute", "EMR", "uplift", "total"],
+        ["orders-nightly", "0000000q56xbnfko3t1", "1,234.5000", "100.2500", "1,334.7500"],
+        [ODD, "[/]", "10.0000", "0.0000", "10.0000"],
+        ["-", "-", "1.0000", "0.0000", "1.0000"],
+        ["=1+1", ":warning:", "0.0000", "-0.2500", "-0.2500"],
+        ["total", "1,245.5000", "100.0000", "1,345.5000"],
+        ["1,000.5000", "estimated,", "345.0000", "final"],
+    ]
+
+
+def test_a_shortened_table_adds_the_other_rows_up_and_keeps_the_total() -> None:
+    lines = cells(plain(report_table(REPORT, top=2)))
+    assert lines[3][0] == ODD
+    assert lines[4:6] == [
+        ["2", "others", "1.0000", "-0.2500", "0.7500"],
+        ["total", "1,245.5000", "100.0000", "1,345.5000"],
+    ]
+
+
+@pytest.mark.parametrize("top", [4, 5, 25])
+def test_a_table_that_is_short_enough_names_no_others(top: int) -> None:
+    assert plain(report_table(REPORT, top)) == plain(report_table(REPORT, top=0))
+
+
+def test_a_report_without_rows_has_a_total_of_nothing() -> None:
+    nothing = Report("job", REPORT.month, "USD", REPORT.keys, REPORT.categories, ROWS.iloc[:0], {})
+    assert cells(plain(report_table(nothing, top=25)))[-1] == ["total", "0.0000", "0.0000", "0.0000"]
+    assert json.loads(report_json(nothing))["rows"] == []
+    assert report_csv(nothing) == "workload_name,workload_id,compute,emr_uplift,total,cost_state\n"
+
+
+def test_a_table_for_a_file_has_no_colours_and_no_line_is_broken() -> None:
+    long = "a" * 200
+    wide = Report(
+        "job", REPORT.month, "USD", REPORT.keys, REPORT.categories, ROWS.assign(workload_name=long), REPORT.states
+    )
+    text = plain(report_table(wide, top=0))
+    assert text.count(long) == len(ROWS)
+    assert "\x1b" not in text
+
+
+def test_csv_has_full_precision_empty_nulls_and_no_total() -> None:
+    read = list(csv.reader(io.StringIO(report_csv(REPORT))))
+    assert read == [
+        ["workload_name", "workload_id", "compute", "emr_uplift", "total", "cost_state"],
+        ["orders-nightly", "0000000q56xbnfko3t1", "1234.5", "100.25", "1334.75", "estimated+final"],
+        [ODD, "[/]", "10.0", "0.0", "10.0", "final"],
+        ["", "", "1.00004", "0.0", "1.00004", "estimated"],
+        ["=1+1", ":warning:", "0.0", "-0.25", "-0.25", "final"],
+    ]
+
+
+def test_json_has_full_precision_nulls_and_the_total() -> None:
+    document = json.loads(report_json(REPORT))
+    assert (document["by"], document["month"], document["currency"]) == ("job", "2026-11", "USD")
+    assert document["rows"][2] == {
+        "workload_name": None,
+        "workload_id": None,
+        "compute": 1.00004,
+        "emr_uplift": 0.0,
+        "total": 1.00004,
+        "cost_state": "estimated",
+    }
+    assert document["rows"][1]["workload_name"] == ODD
+    assert len(document["rows"]) == len(ROWS)
+    assert document["total"] == REPORT.totals
+
+
+def test_the_same_report_gives_the_same_text() -> None:
+    again = Report("job", REPORT.month, "USD", REPORT.keys, REPORT.categories, ROWS.copy(), REPORT.states)
+    assert report_json(again) == report_json(REPORT)
+    assert report_csv(again) == report_csv(REPORT)
+
+
+CHECK = Check("uplift_equals_bill", "billing period", "error", needs_bill=True, template="SELECT 1")
+WARNING = Check("windows_without_rows", "stretch of hours", "warn", needs_bill=False, template="SELECT 1")
+OFFENDERS = Answer(("month", "difference"), (("2026-11", 0.5), (ODD, None), ("2026-12", float("nan"))))
+
+
+def test_every_check_has_a_line_that_says_what_it_found() -> None:
+    verdicts = [Verdict(CHECK, OFFENDERS), Verdict(WARNING), Verdict(CHECK, not_run="not run: no CUR")]
+    assert cells(plain(verdict_table(verdicts)))[1:] == [
+        ["check", "severity", "result"],
+        ["uplift_equals_bill", "error", "3", "rows", "break", "it"],
+        ["windows_without_rows", "warn", "ok"],
+        ["uplift_equals_bill", "error", "not", "run:", "no", "CUR"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "broken", "fails"),
+    [
+        (Verdict(CHECK, OFFENDERS), True, True),
+        (Verdict(WARNING, OFFENDERS), True, False),
+        (Verdict(CHECK), False, False),
+        (Verdict(CHECK, not_run="not run: no CUR"), False, False),
+    ],
+)
+def test_only_a_broken_check_of_severity_error_fails(verdict: Verdict, broken: bool, fails: bool) -> None:
+    assert (verdict.broken, verdict.fails) == (broken, fails)
+
+
+def test_the_rows_that_break_a_check_are_shown_as_they_stand() -> None:
+    text = plain(offenders_table(Verdict(CHECK, OFFENDERS)))
+    assert " ".join(text.split()).startswith("uplift_equals_bill: one row per billing period")
+    assert cells(text)[-4:] == [
+        ["month", "difference"],
+        ["2026-11", "0.5"],
+        [ODD, "-"],
+        ["2026-12", "-"],
+    ]

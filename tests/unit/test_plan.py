@@ -1,0 +1,214 @@
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.errors import UsageError
+from pipeline.footer import WindowRecord, WindowState
+from pipeline.plan import Plan, PlannedWindow, Schedule, Span, plan, span
+from pipeline.window import HOUR, Window
+
+NOON = datetime(2026, 11, 19, 12, tzinfo=UTC)
+SCHEDULE = Schedule(collect_after=2 * HOUR, settle_after=24 * HOUR, lookback=timedelta(days=7))
+RETENTION = timedelta(days=15)
+COLLECTED, SETTLED, REJECTED, LOST = WindowState
+
+
+def hour(offset: int) -> Window:
+    """The hour that begins so many hours after noon."""
+    return Window.hour(NOON + offset * HOUR)
+
+
+def record(window: Window, state: WindowState) -> WindowRecord:
+    return WindowRecord(
+        start=window.start,
+        end=window.end,
+        state=state,
+        collected_at=window.end,
+        rows=1,
+        core_hours=1.0,
+        estimated_cost=1.0,
+        source="opencost",
+    )
+
+
+def stored(states: Mapping[int, WindowState]) -> dict[Window, WindowRecord]:
+    return {hour(offset): record(hour(offset), state) for offset, state in states.items()}
+
+
+def planned(
+    now: datetime,
+    states: Mapping[int, WindowState],
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    retention: timedelta = RETENTION,
+    recollect: bool = False,
+) -> Plan:
+    return plan(SCHEDULE, span(SCHEDULE, now, since, until), stored(states), retention, recollect=recollect)
+
+
+def fetched(found: Plan) -> list[tuple[int, WindowState]]:
+    """The planned windows as offsets from noon."""
+    return [((planned.window.start - NOON) // HOUR, planned.state) for planned in found.fetch]
+
+
+@pytest.mark.parametrize(
+    ("now", "newest"),
+    [
+        (NOON + 3 * HOUR, hour(0)),
+        (NOON + 3 * HOUR - timedelta(seconds=1), hour(-1)),
+        (NOON + 3 * HOUR + timedelta(minutes=59), hour(0)),
+        (NOON + 4 * HOUR, hour(1)),
+    ],
+)
+def test_an_hour_is_collected_when_the_delay_after_its_end_has_passed(now: datetime, newest: Window) -> None:
+    looked_at = span(SCHEDULE, now, None, None)
+    assert looked_at.newest_hour == newest
+    assert plan(SCHEDULE, looked_at, {}, RETENTION).fetch[-1].window == newest
+
+
+def test_the_look_back_begins_at_a_full_hour() -> None:
+    now = NOON + timedelta(minutes=25)
+    assert span(SCHEDULE, now, None, None) == Span(NOON - timedelta(days=7), NOON - 2 * HOUR, now)
+
+
+def test_missing_hours_are_fetched_oldest_first() -> None:
+    found = planned(NOON, {-4: COLLECTED}, since=NOON - 6 * HOUR)
+    assert fetched(found) == [(-6, COLLECTED), (-5, COLLECTED), (-3, COLLECTED)]
+    assert found.expired == ()
+
+
+@pytest.mark.parametrize(
+    ("age", "state", "expected"),
+    [
+        (23 * HOUR, None, COLLECTED),
+        (24 * HOUR, None, SETTLED),
+        (24 * HOUR - timedelta(seconds=1), None, COLLECTED),
+        (23 * HOUR, COLLECTED, None),
+        (24 * HOUR, COLLECTED, SETTLED),
+        (90 * HOUR, COLLECTED, SETTLED),
+        (90 * HOUR, SETTLED, None),
+        (90 * HOUR, REJECTED, None),
+        (90 * HOUR, LOST, None),
+    ],
+)
+def test_an_hour_is_fetched_once_more_when_upstream_has_settled_and_then_never(
+    age: timedelta, state: WindowState | None, expected: WindowState | None
+) -> None:
+    found = planned(hour(0).end + age, {} if state is None else {0: state}, since=NOON, until=NOON + HOUR)
+    assert fetched(found) == ([] if expected is None else [(0, expected)])
+
+
+@pytest.mark.parametrize("state", WindowState)
+def test_recollect_fetches_what_is_final_too(state: WindowState) -> None:
+    found = planned(NOON + 90 * HOUR, {0: state}, since=NOON, until=NOON + 2 * HOUR, recollect=True)
+    assert fetched(found) == [(0, SETTLED), (1, SETTLED)]
+
+
+def test_recollect_does_not_ask_for_what_upstream_no_longer_has() -> None:
+    found = planned(NOON + 90 * HOUR, {0: SETTLED}, since=NOON, until=NOON + HOUR, retention=49 * HOUR, recollect=True)
+    assert (fetched(found), found.expired) == ([], ())
+
+
+def test_hours_past_retention_are_not_fetched_but_named_where_the_lake_has_a_gap() -> None:
+    states = {-60: SETTLED, -57: SETTLED}
+    found = planned(NOON, states, since=NOON - 62 * HOUR, until=NOON - 47 * HOUR, retention=49 * HOUR)
+    assert fetched(found) == [(-49, SETTLED), (-48, SETTLED)], "an hour of exactly that age is still there"
+    gaps = [-59, -58, *range(-56, -49)]
+    assert found.expired == tuple(hour(offset) for offset in gaps), "before the first hour nothing is missing"
+
+
+def test_the_span_is_cut_to_what_may_be_collected_already() -> None:
+    assert fetched(planned(NOON, {}, since=NOON - 4 * HOUR, until=NOON + 48 * HOUR)) == [
+        (-4, COLLECTED),
+        (-3, COLLECTED),
+    ]
+
+
+def test_until_alone_cuts_the_look_back() -> None:
+    found = planned(NOON, {}, until=NOON - timedelta(days=7) + 2 * HOUR)
+    assert fetched(found) == [(-168, SETTLED), (-167, SETTLED)]
+
+
+@pytest.mark.parametrize("since", [NOON - 2 * HOUR, NOON, NOON + 5 * HOUR])
+def test_a_span_that_lies_too_late_holds_no_hour(since: datetime) -> None:
+    assert span(SCHEDULE, NOON, since, None).newest_hour is None
+    assert planned(NOON, {}, since=since) == Plan((), ())
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "said"),
+    [
+        (NOON + timedelta(minutes=30), None, "--since must be a whole hour, such as .*, not 12:30:00"),
+        (None, NOON + timedelta(seconds=1), "--until must be a whole hour, such as .*, not 12:00:01"),
+        (NOON, NOON, "--since must be earlier than --until"),
+        (NOON + HOUR, NOON, "--since must be earlier than --until"),
+    ],
+)
+def test_a_span_that_makes_no_sense_is_a_usage_error(since: datetime | None, until: datetime | None, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        span(SCHEDULE, NOON + 48 * HOUR, since, until)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "days"),
+    [
+        (NOON, NOON + HOUR, [19]),
+        (NOON, datetime(2026, 11, 20, tzinfo=UTC), [19]),
+        (NOON, datetime(2026, 11, 20, 1, tzinfo=UTC), [19, 20]),
+        (datetime(2026, 11, 18, 23, tzinfo=UTC), NOON, [18, 19]),
+    ],
+)
+def test_a_span_touches_the_days_of_its_hours(since: datetime, until: datetime, days: list[int]) -> None:
+    assert list(Span(since, until, NOON).days) == [date(2026, 11, day) for day in days]
+
+
+offsets = st.integers(-100, 20)
+
+
+@settings(deadline=None)
+@given(
+    now=st.timedeltas(timedelta(hours=-30), timedelta(hours=30)).map(lambda later: NOON + later),
+    states=st.dictionaries(offsets, st.sampled_from(WindowState), max_size=60),
+    ends=st.none() | st.tuples(offsets, st.integers(1, 120)),
+    retention=st.integers(1, 150).map(lambda count: count * HOUR),
+    recollect=st.booleans(),
+)
+def test_every_hour_of_the_span_is_there_or_planned_once_or_known_to_be_gone(
+    now: datetime,
+    states: dict[int, WindowState],
+    ends: tuple[int, int] | None,
+    retention: timedelta,
+    recollect: bool,
+) -> None:
+    since = None if ends is None else NOON + ends[0] * HOUR
+    until = None if ends is None else NOON + sum(ends) * HOUR
+    found = planned(now, states, since=since, until=until, retention=retention, recollect=recollect)
+    windows = [planned.window for planned in found.fetch]
+    looked_at, records = span(SCHEDULE, now, since, until), stored(states)
+    assert windows == sorted(set(windows)), "each once, oldest first"
+    for window in windows:
+        assert max(now - SCHEDULE.lookback - HOUR if since is None else since, now - retention) <= window.start
+        assert window.end <= min(now - SCHEDULE.collect_after, until or now)
+        assert recollect or window not in records or records[window].state is COLLECTED
+    assert not set(windows) & set(found.expired)
+    for offset in range((looked_at.since - NOON) // HOUR, (looked_at.until - NOON) // HOUR):
+        gone = now - hour(offset).start > retention
+        assert gone or hour(offset) in windows or hour(offset) in records
+
+
+@settings(deadline=None)
+@given(st.integers(0, 60))
+def test_a_plan_that_was_carried_out_leaves_nothing_to_do(count: int) -> None:
+    now = NOON + count * HOUR
+    first = planned(now, {}, since=NOON - 24 * HOUR)
+    done = {planned.window: record(planned.window, planned.state) for planned in first.fetch}
+    looked_at = span(SCHEDULE, now, NOON - 24 * HOUR, None)
+    assert plan(SCHEDULE, looked_at, done, RETENTION).fetch == ()
+    later = plan(SCHEDULE, Span(looked_at.since, looked_at.until, now + 48 * HOUR), done, RETENTION)
+    assert later.fetch == tuple(PlannedWindow(window, SETTLED) for window in done if done[window].state is COLLECTED), (
+        "once more, when upstream has settled"
+    )
