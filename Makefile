@@ -33,6 +33,9 @@ lint: $(READY) ## formatting, lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(READY) ## write the data dictionary again
+	$(BIN)/python -m pipeline.dictionary > docs/data-dictionary.md
+
 lock: ## compile the locks again from pyproject.toml (needs uv)
 	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 \
 	  pyproject.toml --output-file requirements.lock

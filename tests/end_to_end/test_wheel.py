@@ -1,0 +1,125 @@
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from importlib.metadata import Distribution, distribution, distributions
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from packaging.requirements import Requirement
+
+from pipeline.relations import views
+
+CHECKOUT = Path(__file__).parents[2]
+SHIPPED = {"pipeline": {".py", ".typed"}, "sql": {".py", ".sql", ".csv"}}
+NO_SETTINGS = {name: value for name, value in os.environ.items() if not name.startswith(("CHARGEBACK_", "AWS_"))}
+IMPORT_ALL = """
+import importlib, pkgutil, pipeline
+for module in pkgutil.iter_modules(pipeline.__path__, "pipeline."):
+    if module.name not in {"pipeline.demo", "pipeline.__main__"}:
+        importlib.import_module(module.name)
+        print(module.name)
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(directory), str(CHECKOUT)]
+    subprocess.run(build, cwd=directory, capture_output=True, check=True)
+    [built] = directory.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment that holds the wheel, and of everything else only what the wheel says it needs."""
+    home = tmp_path_factory.mktemp("environment")
+    venv.create(home, symlinks=True, with_pip=False)
+    pip = [sys.executable, "-m", "pip", "--python", str(home / "bin" / "python"), "install"]
+    quiet = ["--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", str(wheel)]
+    subprocess.run([*pip, *quiet], cwd=home, capture_output=True, check=True)
+    [site_packages] = home.glob("lib/python*/site-packages")
+    [itself] = distributions(path=[str(site_packages)])
+    for name in _closure(itself):
+        _lend(distribution(name), site_packages)
+    return home
+
+
+def test_the_wheel_holds_the_package_and_its_sql_and_nothing_else(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        files = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert files == {
+        str(path.relative_to(CHECKOUT))
+        for package, suffixes in SHIPPED.items()
+        for path in (CHECKOUT / package).rglob("*")
+        if path.suffix in suffixes
+    }
+    assert {"pipeline/cli.py", "sql/__init__.py", "sql/views/cost_ledger.sql"} <= files
+
+
+def test_the_environment_imports_the_wheel_and_not_the_checkout(installed: Path) -> None:
+    found = _run(installed, "-c", "import pipeline, sql; print(pipeline.__file__); print(sql.__file__)")
+    assert all(Path(line).is_relative_to(installed) for line in found.splitlines())
+    assert len(found.splitlines()) == 2
+    assert CHECKOUT not in installed.parents
+
+
+def test_nothing_but_the_demo_needs_more_than_the_wheel_says(installed: Path) -> None:
+    imported = _run(installed, "-c", IMPORT_ALL).split()
+    sources = {path.stem for path in (CHECKOUT / "pipeline").glob("*.py")} - {"__init__", "__main__"}
+    assert set(imported) == {f"pipeline.{name}" for name in sources}
+
+
+def test_the_demos_libraries_are_not_there_without_its_extra(installed: Path) -> None:
+    look = "from importlib.util import find_spec; print([n for n in ('duckdb', 'moto', 'pytest') if find_spec(n)])"
+    assert _run(installed, "-c", look) == "[]\n"
+
+
+def test_the_installed_command_says_its_version(installed: Path) -> None:
+    version = distribution("emr-eks-chargeback").version
+    assert version in _run(installed, str(installed / "bin" / "chargeback"), "--version")
+
+
+@pytest.mark.parametrize("command", [["-m", "pipeline"], ["bin/chargeback"]], ids=["module", "script"])
+def test_a_dry_run_needs_no_settings_and_prints_every_view_in_order(installed: Path, command: list[str]) -> None:
+    printed = _run(installed, *command, "publish", "--dry-run")
+    created = [line for line in printed.splitlines() if line.startswith("CREATE OR REPLACE VIEW ")]
+    assert created == [f'CREATE OR REPLACE VIEW "chargeback"."{view.name}" AS' for view in views("no_cur")]
+
+
+def _run(home: Path, *arguments: str) -> str:
+    """What the environment's Python prints, away from the checkout and deaf to variables that would lead there."""
+    command = [str(home / "bin" / "python"), "-I", *arguments]
+    run = subprocess.run(command, cwd=home, env=NO_SETTINGS, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def _closure(dist: Distribution) -> set[str]:
+    """The names of all distributions that this one needs, with what those need in turn."""
+    waiting = list(_needs(dist, frozenset()))
+    reached: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        name, extras = step = waiting.pop()
+        if step not in reached:
+            reached.add(step)
+            waiting += _needs(distribution(name), extras)
+    return {name for name, _ in reached}
+
+
+def _needs(dist: Distribution, extras: frozenset[str]) -> Iterator[tuple[str, frozenset[str]]]:
+    """What a distribution needs on this machine once it is asked for with these extras."""
+    for requirement in map(Requirement, dist.requires or ()):
+        marker = requirement.marker
+        if marker is None or any(marker.evaluate({"extra": extra}) for extra in {"", *extras}):
+            yield requirement.name, frozenset(requirement.extras)
+
+
+def _lend(dist: Distribution, site_packages: Path) -> None:
+    """Link what a distribution installed here into another environment: the same files, without a network."""
+    for name in {file.parts[0] for file in dist.files or ()} - {"..", "__pycache__"}:
+        if not (site_packages / name).exists():
+            (site_packages / name).symlink_to(str(dist.locate_file(name)))
