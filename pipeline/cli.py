@@ -3,12 +3,13 @@
 # Every command imports what it needs when it runs: `--help` must not wait for pandas.
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -100,7 +101,7 @@ def collect(since: datetime | None, until: datetime | None, recollect: bool, now
     )
     work = collector.work(connections.schedule(settings), since, until)
     outcomes = list(_followed(collector.collect(work), len(work.plan.fetch)))
-    errors = failures(outcomes, work.records.values())
+    errors = failures(outcomes, work.began)
     _say_collected(outcomes, errors)
     if errors:
         raise gravest(errors)
@@ -324,20 +325,26 @@ def _show(table: "Table") -> None:
         click.echo(plain(table), nl=False)
 
 
-def _terminated(*_: object) -> None:
-    sys.exit(_TERMINATED)
+def _leave(code: int) -> NoReturn:
+    """End at once: a call to upstream that is under way must not hold up whoever asked us to stop.
+
+    Nothing is lost by it: what is written is written whole.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def main() -> None:
     """Run the command line; every error of ours ends here, as one sentence and an exit code."""
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, lambda *_: _leave(_TERMINATED))
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except click.Abort:
-        sys.exit(_INTERRUPTED)
+        _leave(_INTERRUPTED)
     except ChargebackError as error:
         click.echo(f"chargeback: {error}", err=True)
         sys.exit(error.exit_code)

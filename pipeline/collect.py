@@ -1,20 +1,23 @@
 """Collecting: fetch the planned windows, join them, write them; one that fails never stops the next."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time
 
 import msgspec
 
+from pipeline.day import ROW_GROUP_ROWS, Change
 from pipeline.errors import ChargebackError, ContractError
 from pipeline.footer import WindowRecord, WindowState
 from pipeline.kubecost import Kubecost, NoDataError
 from pipeline.lake import Lake
-from pipeline.models import Cluster
+from pipeline.models import Cluster, WindowAnswer
 from pipeline.plan import Plan, PlannedWindow, Schedule, plan, span
 from pipeline.rows import WindowRows, window_rows
-from pipeline.tables import ALLOCATIONS, LAKE_TABLES
+from pipeline.tables import ALLOCATIONS, LAKE_TABLES, Table
 from pipeline.window import Window
 
 log = logging.getLogger(__name__)
@@ -24,7 +27,7 @@ _TOLERANCE = 0.01  # upstream recomputes an hour from samples; more than this mu
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one planned window: its record if the lake now has it, else the error."""
+    """What became of one planned window: its record if the lake now has it, and the error if there was one."""
 
     window: Window
     record: WindowRecord | None = None
@@ -34,10 +37,32 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Work:
-    """What a run has to do, and what the lake had when it began."""
+    """What a run has to do, what the lake had when it began, and when its history began: None while it is empty."""
 
     plan: Plan
     records: Mapping[Window, WindowRecord]
+    began: datetime | None
+
+    def within(self, window: Window) -> tuple[WindowRecord, ...]:
+        """The records of *window*, or of the hours in it."""
+        return tuple(r for r in self.records.values() if window.start <= r.start and r.end <= window.end)
+
+
+@dataclass(frozen=True)
+class _Fetched:
+    """A planned window and what came of asking for it: rows or an error."""
+
+    planned: PlannedWindow
+    rows: WindowRows | None = None
+    error: ChargebackError | None = None
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """What is to be changed in the lake for one window, and what is told of it."""
+
+    outcome: Outcome
+    changes: Mapping[Table, tuple[Change, ...]]
 
 
 @dataclass(frozen=True)
@@ -55,64 +80,154 @@ class Collector:
         """Find the windows that are missing or not yet settled, in the look-back or from *since* to *until*."""
         looked_at = span(schedule, self.now, since, until)
         if looked_at.newest_hour is None:
-            return Work(Plan((), ()), {})
+            return Work(Plan((), ()), {}, None)
         dialect = self.upstream.detect(looked_at.newest_hour)
         records = self.lake.records(looked_at.days)
         retention = schedule.hourly_retention or dialect.hourly_retention
         found = plan(schedule, looked_at, records, retention, recollect=self.recollect)
-        if found.expired:
-            log.warning(
-                "hours were never collected and are past upstream's hourly retention",
-                extra={"hours": len(found.expired), "first": found.expired[0], "retention": retention},
-            )
-        return Work(found, records)
+        if found.waiting:
+            log.info("missing hours wait until their day's set is complete", extra={"hours": len(found.waiting)})
+        began = history_began(records.values(), self.lake.first_day(), looked_at.since)
+        return Work(found, records, began)
 
     def collect(self, work: Work) -> Iterator[Outcome]:
-        """Fetch and write each window of *work*, oldest first; one that fails never stops the next."""
-        for planned in work.plan.fetch:
-            try:
-                yield self._collected(planned, work.records.get(planned.window))
-            except ChargebackError as error:
-                yield Outcome(planned.window, error=error)
+        """Fetch and write each window of *work*, oldest first; one that fails never stops the next.
 
-    def _collected(self, planned: PlannedWindow, former: WindowRecord | None) -> Outcome:
-        answer = self.upstream.window(planned.window)
-        rows = window_rows(answer, self.cluster, self.labels, self.now)
+        The windows of a day are written together, unless they are more rows than memory should hold.
+        """
+        for batch in _batches(self._fetched(work.plan)):
+            yield from self._written([self._decided(fetched, work) for fetched in batch])
+
+    def _fetched(self, planned: Plan) -> Iterator[_Fetched]:
+        """Ask for each window; while one is being joined and written, the next is already asked for."""
+        ahead = ThreadPoolExecutor(max_workers=1)
+        try:
+            asked = deque[tuple[PlannedWindow, Future[WindowAnswer]]]()
+            for window in planned.fetch:
+                asked.append((window, ahead.submit(self.upstream.window, window.window)))
+                if len(asked) > 1:
+                    yield self._joined(*asked.popleft())
+            while asked:
+                yield self._joined(*asked.popleft())
+        finally:
+            ahead.shutdown(wait=False, cancel_futures=True)  # whoever interrupts a run does not wait for upstream
+
+    def _joined(self, planned: PlannedWindow, answer: "Future[WindowAnswer]") -> _Fetched:
+        try:
+            rows = window_rows(answer.result(), self.cluster, self.labels, self.now)
+        except ChargebackError as error:
+            return _Fetched(planned, error=error)
         _warn_of_unmatched(rows)
+        return _Fetched(planned, rows)
+
+    def _decided(self, fetched: _Fetched, work: Work) -> _Decision:
+        """Take the answer, keep what is stored, or give the missing hours of a day up for lost."""
+        planned = fetched.planned
+        if fetched.rows is not None:
+            return self._compared(planned, fetched.rows, work.within(planned.window))
+        if planned.gaps and isinstance(fetched.error, NoDataError) and _is_after(planned.window, work.began):
+            return self._lost(planned, f"upstream has nothing of {planned.window.usage_date} any more")
+        return _Decision(Outcome(planned.window, error=fetched.error), {})
+
+    def _compared(self, planned: PlannedWindow, rows: WindowRows, stored: Sequence[WindowRecord]) -> _Decision:
         record = _record(rows, planned.state, self.now)
-        if former is not None and not self.recollect and _is_worse(record, former):
-            return self._rejected(record, former)
-        changed = [self.lake.replace(table, record, rows.tables[table]) for table in LAKE_TABLES]
-        return Outcome(planned.window, record, changed=any(changed))
+        before = sum(former.core_hours for former in stored)
+        tolerance = 0.0 if planned.gaps else _TOLERANCE
+        if self.recollect or record.core_hours >= before * (1 - tolerance):
+            changes = {table: (Change(record, rows.tables[table]),) for table in LAKE_TABLES}
+            return _Decision(Outcome(planned.window, record), changes)
+        if planned.gaps:
+            said = f"the day's set has {record.core_hours:.3f} core-hours, the hours that are stored {before:.3f}"
+            return self._lost(planned, said)
+        return _rejected(record, stored[0])
 
-    def _rejected(self, record: WindowRecord, former: WindowRecord) -> Outcome:
-        """Keep the stored rows, remember that the newer answer was worse, and say so once."""
-        kept = msgspec.structs.replace(former, state=WindowState.REJECTED)
-        self.lake.replace(ALLOCATIONS, kept, None)
+    def _lost(self, planned: PlannedWindow, why: str) -> _Decision:
+        """Remember the missing hours of a day as lost, so that it is said once."""
+        lost = tuple(Change(_lost_record(hour, self.now)) for hour in planned.gaps)
         error = ContractError(
-            f"{record.window}: the newer answer has {record.core_hours:.3f} core-hours, the stored one "
-            f"{former.core_hours:.3f}. The stored rows stay. To take the newer ones: collect --recollect "
-            f"--since {former.start:%Y-%m-%dT%H:%MZ} --until {former.end:%Y-%m-%dT%H:%MZ}"
+            f"{len(lost)} hours of {planned.window.usage_date} are lost: {why}. What is stored of the day stays. "
+            "Run collect more often than upstream's hourly retention."
         )
-        return Outcome(record.window, kept, changed=True, error=error)
+        return _Decision(Outcome(planned.window, error=error), {ALLOCATIONS: lost})
+
+    def _written(self, decisions: Sequence[_Decision]) -> Iterator[Outcome]:
+        """Write a batch; `allocations` comes last, and with it the windows count as collected."""
+        day = decisions[0].outcome.window.usage_date
+        try:
+            changed = [
+                self.lake.replace(table, day, changes)
+                for table in LAKE_TABLES
+                if (changes := [change for decision in decisions for change in decision.changes.get(table, ())])
+            ]
+        except ChargebackError as error:
+            yield from (Outcome(d.outcome.window, error=error if d.changes else d.outcome.error) for d in decisions)
+            return
+        yield from (replace(d.outcome, changed=any(changed) and bool(d.changes)) for d in decisions)
 
 
-def failures(outcomes: Iterable[Outcome], records: Iterable[WindowRecord]) -> list[ChargebackError]:
-    """What went wrong in a run.
+def failures(outcomes: Iterable[Outcome], began: datetime | None) -> list[ChargebackError]:
+    """What went wrong in a run over a lake whose history had begun at *began*, or not at all.
 
     Hours without rows are right before the first hour that has rows; after it they are refused, and asked for again.
     """
     outcomes = tuple(outcomes)
-    with_rows = [o.record.window for o in outcomes if o.record] + [r.window for r in records if r.rows]
     errors = [o.error for o in outcomes if o.error is not None and not isinstance(o.error, NoDataError)]
     empty = [o for o in outcomes if isinstance(o.error, NoDataError)]
-    if empty and not with_rows and not errors:
+    began = min([o.record.start for o in outcomes if o.record] + ([began] if began else []), default=None)
+    if empty and began is None and not errors:
         return [
             ContractError(f"No hour from {empty[0].window.start:%Y-%m-%dT%H:%MZ} on has rows. Is Kubecost running?")
         ]
-    first = min(with_rows, default=None)
-    late = [o.error for o in empty if o.error is not None and first is not None and o.window > first]
-    return [*errors, *late]
+    return [*errors, *(o.error for o in empty if o.error is not None and _is_after(o.window, began))]
+
+
+def history_began(records: Iterable[WindowRecord], first_day: date | None, since: datetime) -> datetime | None:
+    """When the lake's history began: at its first row, which may lie before the records that were read."""
+    if first_day is not None and first_day < since.date():
+        return datetime.combine(first_day, time.min, UTC)
+    return min((record.start for record in records if record.rows), default=None)
+
+
+def _is_after(window: Window, began: datetime | None) -> bool:
+    return began is not None and window.start > began
+
+
+def _batches(fetched: Iterable[_Fetched]) -> Iterator[list[_Fetched]]:
+    """Put the windows of a day together, up to the rows of one row group."""
+    batch: list[_Fetched] = []
+    rows = 0
+    for one in fetched:
+        if batch and (one.planned.window.usage_date != batch[0].planned.window.usage_date or rows > ROW_GROUP_ROWS):
+            yield batch
+            batch, rows = [], 0
+        batch.append(one)
+        rows += one.rows.tables[ALLOCATIONS].num_rows if one.rows else 0
+    if batch:
+        yield batch
+
+
+def _rejected(record: WindowRecord, former: WindowRecord) -> _Decision:
+    """Keep the stored rows, remember that the newer answer was worse, and say so once."""
+    kept = msgspec.structs.replace(former, state=WindowState.REJECTED)
+    error = ContractError(
+        f"{record.window}: the newer answer has {record.core_hours:.3f} core-hours, the stored one "
+        f"{former.core_hours:.3f}. The stored rows stay. To take the newer ones: collect --recollect "
+        f"--since {former.start:%Y-%m-%dT%H:%MZ} --until {former.end:%Y-%m-%dT%H:%MZ}"
+    )
+    return _Decision(Outcome(record.window, kept, error=error), {ALLOCATIONS: (Change(kept),)})
+
+
+def _lost_record(hour: Window, now: datetime) -> WindowRecord:
+    return WindowRecord(
+        start=hour.start,
+        end=hour.end,
+        state=WindowState.LOST,
+        collected_at=now,
+        rows=0,
+        core_hours=0.0,
+        estimated_cost=0.0,
+        source="",
+    )
 
 
 def _record(rows: WindowRows, state: WindowState, now: datetime) -> WindowRecord:
@@ -127,10 +242,6 @@ def _record(rows: WindowRows, state: WindowState, now: datetime) -> WindowRecord
         source=rows.source,
         grid=None if rows.grid is None else int(rows.grid.total_seconds()),
     )
-
-
-def _is_worse(record: WindowRecord, former: WindowRecord) -> bool:
-    return record.core_hours < former.core_hours * (1 - _TOLERANCE)
 
 
 def _warn_of_unmatched(rows: WindowRows) -> None:

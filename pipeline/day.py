@@ -1,6 +1,7 @@
-"""How one day's Parquet file is rewritten with one window replaced, a row group at a time."""
+"""How one day's Parquet file is rewritten with some windows replaced, a row group at a time."""
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO
@@ -19,6 +20,14 @@ ROW_GROUP_ROWS = 131_072
 
 
 @dataclass(frozen=True)
+class Change:
+    """One window's new record, and its new rows; None leaves the rows as they are."""
+
+    record: WindowRecord
+    rows: pa.Table | None = None
+
+
+@dataclass(frozen=True)
 class Day:
     """One day's file of *table*: None where there is none yet. *where* names it in errors."""
 
@@ -31,22 +40,31 @@ class Day:
         """The windows that the file holds."""
         return () if self.file is None else footer.decode(self.file.metadata.metadata, self.where)
 
-    def rewrite(self, record: WindowRecord, rows: pa.Table | None, sink: IO[bytes]) -> bool:
-        """Write the day anew to *sink*, with *record*'s window replaced by *rows* (None: as they are).
+    def rewrite(self, changes: Sequence[Change], sink: IO[bytes]) -> bool:
+        """Write the day anew to *sink*, with the windows of *changes* in the place of all that they overlap.
 
         Rows that are equal to the stored ones but for `collected_at` stay as they are. Returns whether anything
         changed; if nothing did, *sink* stays empty.
         """
         former = self.records  # read first: a file that is none of ours is refused before its columns are touched
-        stored = self._stored(record.window)
-        if rows is None or _same(stored, rows):
-            rows = stored
-            record = self._as_first_collected(record)
-        records = (*footer.without(former, record.window), record)
-        if rows is stored and set(records) == set(former):
+        changes = [self._reduced(change, former) for change in changes]
+        records = former
+        for change in changes:
+            records = (*footer.without(records, change.record.window), change.record)
+        replaced = sorted((c for c in changes if c.rows is not None), key=lambda change: change.record.window)
+        if not replaced and set(records) == set(former):
             return False
-        self._write(self._merged(record.window, rows), records, sink)
+        self._write(self._merged(replaced), records, sink)
         return True
+
+    def _reduced(self, change: Change, former: Iterable[WindowRecord]) -> Change:
+        """*change* without its rows where the file already has them."""
+        record = next((r for r in former if r.window == change.record.window), None)
+        if record is None:
+            return change
+        if change.rows is not None and not _same(self._stored(record.window), change.rows):
+            return change
+        return Change(msgspec.structs.replace(change.record, collected_at=record.collected_at))
 
     def _write(self, rows: Iterable[pa.Table], records: Iterable[WindowRecord], sink: IO[bytes]) -> None:
         schema = self.table.schema
@@ -55,22 +73,23 @@ class Day:
                 writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
             writer.add_key_value_metadata({footer.KEY.decode(): footer.encode(records).decode()})
 
-    def _merged(self, window: Window, rows: pa.Table) -> Iterator[pa.Table]:
-        """The day's rows with those of *window* replaced; the file is ordered by window start."""
-        start, end = (pa.scalar(_naive(instant), TIMESTAMP) for instant in (window.start, window.end))
-        written = False
+    def _merged(self, changes: Iterable[Change]) -> Iterator[pa.Table]:
+        """The day's rows with those of *changes*, which come in the order of time, as the file's rows do."""
+        pending = deque(changes)
         for group in self._groups():
-            yield group.filter(pc.less(group["window_start"], start))
-            later = group.filter(pc.greater_equal(group["window_start"], end))
-            if later.num_rows and not written:
-                written = True
-                yield rows
-            yield later
-        if not written:
-            yield rows
+            rest = group
+            while pending and rest.num_rows:
+                window = pending[0].record.window
+                yield rest.filter(pc.less(rest["window_start"], _instant(window.start)))
+                rest = rest.filter(pc.greater_equal(rest["window_start"], _instant(window.end)))
+                if rest.num_rows:
+                    yield pending.popleft().rows
+            yield rest
+        for change in pending:
+            yield change.rows
 
     def _stored(self, window: Window) -> pa.Table:
-        start, end = (pa.scalar(_naive(instant), TIMESTAMP) for instant in (window.start, window.end))
+        start, end = _instant(window.start), _instant(window.end)
         found = [
             group.filter(pc.and_(pc.equal(group["window_start"], start), pc.equal(group["window_end"], end)))
             for group in self._groups()
@@ -81,10 +100,6 @@ class Day:
         if self.file is not None:
             for number in range(self.file.num_row_groups):
                 yield _conformed(self.file.read_row_group(number), self.table.schema)
-
-    def _as_first_collected(self, record: WindowRecord) -> WindowRecord:
-        former = next((r for r in self.records if r.window == record.window), record)
-        return msgspec.structs.replace(record, collected_at=former.collected_at)
 
 
 def _same(stored: pa.Table, rows: pa.Table) -> bool:
@@ -130,5 +145,6 @@ def _dictionary_columns(schema: pa.Schema) -> list[str]:
     return columns
 
 
-def _naive(instant: datetime) -> datetime:
-    return instant.astimezone(UTC).replace(tzinfo=None)
+def _instant(instant: datetime) -> pa.Scalar:
+    """As the columns hold it: naive, UTC."""
+    return pa.scalar(instant.astimezone(UTC).replace(tzinfo=None), TIMESTAMP)

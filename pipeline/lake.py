@@ -1,8 +1,10 @@
 """The lake on S3: one object per table, cluster and day, replaced whole by one conditional PUT."""
 
 import logging
+import random
 import shutil
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
@@ -14,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from pipeline import footer
 from pipeline.aws import code, translated
-from pipeline.day import Day
+from pipeline.day import ROW_GROUP_ROWS, Change, Day
 from pipeline.errors import ContractError, TemporaryError
 from pipeline.footer import WindowRecord
 from pipeline.models import Cluster, Location
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_ATTEMPTS = 8
+_ATTEMPTS = 10
+_PAUSE_SECONDS = 0.02
 _OVERTAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 _IN_MEMORY = 8 << 20
 _TAIL = 64 << 10
@@ -46,8 +49,12 @@ class Lake:
         found = (self._footer(self._key(ALLOCATIONS, day)) for day in days)
         return {record.window: record for records in found for record in records}
 
-    def replace(self, table: Table, record: WindowRecord, rows: pa.Table | None) -> bool:
-        """Put *rows* in the place of *record*'s window (None: only the record changes).
+    def first_day(self) -> date | None:
+        """The first day of which this cluster has `allocations`; None while it has none."""
+        return _first_day(self._s3, self._location, self._object_name)
+
+    def replace(self, table: Table, day: date, changes: Sequence[Change]) -> bool:
+        """Make *changes* to the object of *day*.
 
         Readers see the day before or after, never half of it; a writer that was overtaken reads again and merges.
         Returns whether the object changed.
@@ -55,17 +62,48 @@ class Lake:
         Raises:
             TemporaryError: other writers were faster every time.
         """
-        key = self._key(table, record.window.usage_date)
-        for _ in range(_ATTEMPTS):
+        key = self._key(table, day)
+        for attempt in range(_ATTEMPTS):
             with _spool() as stored, _spool() as rewritten:
                 etag = self._get(key, stored)
-                day = Day(table, self._uri(key), pq.ParquetFile(stored) if etag else None)
-                if not day.rewrite(record, rows, rewritten):
+                found = Day(table, self._uri(key), pq.ParquetFile(stored) if etag else None)
+                if not found.rewrite(changes, rewritten):
                     return False
                 if self._put(key, rewritten, etag):
                     return True
             log.info("overtaken by another writer", extra={"object": self._uri(key)})
+            time.sleep(random.uniform(0, _PAUSE_SECONDS * 2**attempt))  # noqa: S311  so that they do not meet again
         raise TemporaryError(f"Other writers replaced {self._uri(key)} {_ATTEMPTS} times in a row. Try again later.")
+
+    def whole(self, table: Table) -> pa.Table:
+        """The rows of an unpartitioned *table*; none while the lake has no object of it."""
+        key = self._whole_key(table)
+        with _spool() as stored:
+            return _rows(table, self._uri(key), stored if self._get(key, stored) else None)
+
+    def merge_whole(self, table: Table, merge: Callable[[pa.Table], pa.Table]) -> bool:
+        """Put what *merge* makes of an unpartitioned *table*'s rows in their place; returns whether that changed any.
+
+        Raises:
+            TemporaryError: other writers were faster every time.
+        """
+        key = self._whole_key(table)
+        for attempt in range(_ATTEMPTS):
+            with _spool() as stored, _spool() as merged:
+                etag = self._get(key, stored)
+                former = _rows(table, self._uri(key), stored if etag else None)
+                rows = merge(former)
+                if rows.equals(former):
+                    return False
+                pq.write_table(rows.combine_chunks(), merged, compression="zstd", row_group_size=ROW_GROUP_ROWS)
+                if self._put(key, merged, etag):
+                    return True
+            log.info("overtaken by another writer", extra={"object": self._uri(key)})
+            time.sleep(random.uniform(0, _PAUSE_SECONDS * 2**attempt))  # noqa: S311  so that they do not meet again
+        raise TemporaryError(f"Other writers replaced {self._uri(key)} {_ATTEMPTS} times in a row. Try again later.")
+
+    def _whole_key(self, table: Table) -> str:
+        return self._location.key(table.name, self._object_name)
 
     def _key(self, table: Table, day: date) -> str:
         return self._location.key(table.name, f"{PARTITION_KEY}={day:%Y-%m-%d}", self._object_name)
@@ -122,11 +160,29 @@ class Lake:
 
 def first_day(s3: "S3Client", location: Location) -> date | None:
     """The first day of which `allocations` has an object, of any cluster; None while the lake is empty."""
+    return _first_day(s3, location, "")
+
+
+def _first_day(s3: "S3Client", location: Location, object_name: str) -> date | None:
     prefix = location.key(ALLOCATIONS.name, f"{PARTITION_KEY}=")
     with translated(f"Listing {location.uri(ALLOCATIONS.name)}"):
-        answer = s3.list_objects_v2(Bucket=location.bucket, Prefix=prefix, MaxKeys=1)
-    found = answer.get("Contents", [])
-    return date.fromisoformat(found[0]["Key"].removeprefix(prefix)[: len("2026-10-13")]) if found else None
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=location.bucket, Prefix=prefix):
+            for found in page.get("Contents", []):  # in the order of the keys, hence of the days
+                if found["Key"].endswith(object_name):
+                    return date.fromisoformat(found["Key"].removeprefix(prefix).partition("/")[0])
+    return None
+
+
+def _rows(table: Table, where: str, file: "SpooledTemporaryFile[bytes] | None") -> pa.Table:
+    """The rows of a whole object in today's schema: a column that an earlier version did not have yet is NULL."""
+    empty = table.schema.empty_table()
+    if file is None:
+        return empty
+    try:
+        stored = pa.concat_tables([empty, pq.ParquetFile(file).read()], promote_options="default")
+        return stored.select(table.schema.names).cast(table.schema)
+    except (pa.ArrowException, ValueError) as error:
+        raise ContractError(f"{where} was not written by chargeback ({error}). Move it away.") from error
 
 
 def _spool() -> "SpooledTemporaryFile[bytes]":

@@ -1,12 +1,14 @@
 """Which windows to fetch: those that are missing or not yet settled, as long as upstream still has them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from pipeline.errors import UsageError
 from pipeline.footer import WindowRecord, WindowState
 from pipeline.window import DAY, HOUR, Window, floor_hour, hours
+
+_HOURS_OF_A_DAY = DAY // HOUR
 
 
 @dataclass(frozen=True)
@@ -46,18 +48,22 @@ class Span:
 
 @dataclass(frozen=True)
 class PlannedWindow:
-    """A window to fetch, and the state that a good answer brings it to."""
+    """A window to fetch, and the state that a good answer brings it to.
+
+    A whole day's set is fetched for the hours that are missing from it, its *gaps*; an hour has none.
+    """
 
     window: Window
     state: WindowState
+    gaps: tuple[Window, ...] = ()
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The windows to fetch, oldest first, and the gaps in the lake that upstream no longer has by the hour."""
+    """The windows to fetch, oldest first, and the missing hours that wait until their day's set is complete."""
 
     fetch: tuple[PlannedWindow, ...]
-    expired: tuple[Window, ...]
+    waiting: tuple[Window, ...]
 
 
 def span(schedule: Schedule, now: datetime, since: datetime | None, until: datetime | None) -> Span:
@@ -86,21 +92,40 @@ def plan(
 ) -> Plan:
     """Say which windows of *span* to fetch, given what the lake has and how long upstream keeps hours.
 
-    With *recollect* those that are settled are fetched too.
+    Hours past the retention come from their day's set, once the whole day is past it. With *recollect* the windows
+    that are settled, rejected or lost are fetched, too.
     """
-    fetch, expired = [], []
+    known = _by_hour(records.values())
+    fetch: list[PlannedWindow] = []
+    expired: dict[date, list[Window]] = {}
     for window in hours(span.since, span.until):
         if span.now - window.start > hourly_retention:
-            expired.append(window)
-        elif _is_due(schedule, window, records.get(window), span.now) or recollect:
+            expired.setdefault(window.usage_date, []).append(window)
+        elif _is_due(schedule, window, known.get(window), span.now, recollect=recollect):
             settled = span.now >= window.end + schedule.settle_after
             fetch.append(PlannedWindow(window, WindowState.SETTLED if settled else WindowState.COLLECTED))
-    began = min(records, default=None)
-    gaps = tuple(window for window in expired if window not in records and began is not None and window > began)
-    return Plan(tuple(fetch), gaps)
+    whole = [of for of in expired.values() if len(of) == _HOURS_OF_A_DAY]
+    days = [planned for of in whole if (planned := _day_set(of, known, recollect=recollect)) is not None]
+    begun = [window for of in expired.values() if len(of) < _HOURS_OF_A_DAY for window in of]
+    return Plan((*days, *fetch), tuple(window for window in begun if window not in known))
 
 
-def _is_due(schedule: Schedule, window: Window, record: WindowRecord | None, now: datetime) -> bool:
+def _day_set(of: list[Window], known: Mapping[Window, WindowRecord], *, recollect: bool) -> PlannedWindow | None:
+    """The set of the whole day that the hours *of* are, if some of them are missing."""
+    day = Window(of[0].start, of[-1].end)
+    gaps = tuple(hour for hour in of if hour not in known or known[hour].state is WindowState.LOST)
+    wanted = any(hour not in known for hour in gaps) or (recollect and (gaps or known[of[0]].window == day))
+    return PlannedWindow(day, WindowState.SETTLED, gaps) if wanted else None
+
+
+def _by_hour(records: Iterable[WindowRecord]) -> dict[Window, WindowRecord]:
+    """The record of each hour: a day's set stands for all of its hours."""
+    return {hour: record for record in records for hour in hours(record.start, record.end)}
+
+
+def _is_due(schedule: Schedule, window: Window, record: WindowRecord | None, now: datetime, *, recollect: bool) -> bool:
     if record is None:
         return True
-    return record.state is WindowState.COLLECTED and now >= window.end + schedule.settle_after
+    if record.window != window:
+        return False  # a day's set: hours never stand beside it
+    return recollect or (record.state is WindowState.COLLECTED and now >= window.end + schedule.settle_after)

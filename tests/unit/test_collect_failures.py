@@ -1,10 +1,10 @@
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import permutations
 
 import pytest
 
-from pipeline.collect import Outcome, failures
+from pipeline.collect import Outcome, failures, history_began
 from pipeline.errors import (
     AccessDeniedError,
     ChargebackError,
@@ -49,22 +49,26 @@ def empty(of_day: int) -> Outcome:
     return Outcome(hour(of_day), error=NoDataError(f"nothing at {of_day}:00"))
 
 
+def began(records: Sequence[WindowRecord]) -> datetime | None:
+    return history_began(records, date(2026, 11, 19) if records else None, hour(0).start)
+
+
 def said(outcomes: Sequence[Outcome], records: Sequence[WindowRecord] = ()) -> list[str]:
-    return [str(error) for error in failures(outcomes, records)]
+    return [str(error) for error in failures(outcomes, began(records))]
 
 
 def test_a_run_without_work_has_no_failures() -> None:
-    assert failures([], []) == []
-    assert failures([], [record(9)]) == []
+    assert failures([], began([])) == []
+    assert failures([], began([record(9)])) == []
 
 
 def test_a_run_in_which_all_went_well_has_no_failures() -> None:
-    assert failures([collected(9), collected(10)], []) == []
+    assert failures([collected(9), collected(10)], began([])) == []
 
 
 def test_hours_before_the_first_one_with_rows_are_right_to_be_empty() -> None:
-    assert failures([empty(7), empty(8), collected(9)], []) == []
-    assert failures([empty(7), empty(8)], [record(9)]) == []
+    assert failures([empty(7), empty(8), collected(9)], began([])) == []
+    assert failures([empty(7), empty(8)], began([record(9)])) == []
 
 
 def test_an_empty_hour_after_the_first_one_with_rows_is_a_failure() -> None:
@@ -76,14 +80,19 @@ def test_an_empty_hour_after_the_first_one_with_rows_is_a_failure() -> None:
 
 
 def test_what_the_lake_holds_without_rows_is_no_beginning_of_history() -> None:
-    assert failures([empty(10), collected(11)], [record(9, rows=0)]) == []
+    assert failures([empty(10), collected(11)], began([record(9, rows=0)])) == []
 
 
 @pytest.mark.parametrize("records", [[], [record(6, rows=0)]])
 def test_a_run_that_finds_no_row_in_any_hour_is_one_failure(records: list[WindowRecord]) -> None:
-    (error,) = failures([empty(7), empty(8)], records)
+    (error,) = failures([empty(7), empty(8)], began(records))
     assert isinstance(error, ContractError)
     assert str(error) == "No hour from 2026-11-19T07:00Z on has rows. Is Kubecost running?"
+
+
+def test_history_that_began_before_the_span_makes_every_empty_hour_a_failure() -> None:
+    earlier = history_began([], date(2026, 11, 3), hour(0).start)
+    assert [str(error) for error in failures([empty(7)], earlier)] == ["nothing at 7:00"]
 
 
 def test_where_nothing_was_read_for_another_reason_only_the_reason_is_said() -> None:

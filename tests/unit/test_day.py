@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import footer
-from pipeline.day import ROW_GROUP_ROWS, Day
+from pipeline.day import ROW_GROUP_ROWS, Change, Day
 from pipeline.errors import ContractError
 from pipeline.footer import WindowRecord, WindowState
 from pipeline.models import Allocation, Cluster, Properties, VolumeShare, WindowAnswer, WireWindow
@@ -67,7 +67,7 @@ def day(body: bytes | None, table: Table = ALLOCATIONS) -> Day:
 def rewritten(body: bytes | None, of: WindowRecord, rows: pa.Table | None, table: Table = ALLOCATIONS) -> bytes | None:
     """The day's new body; None where nothing changed."""
     sink = BytesIO()
-    changed = day(body, table).rewrite(of, rows, sink)
+    changed = day(body, table).rewrite([Change(of, rows)], sink)
     assert changed == bool(sink.getvalue()), "nothing is written if and only if nothing changed"
     return sink.getvalue() if changed else None
 
@@ -274,7 +274,7 @@ FOREIGN = {
 def test_a_file_that_somebody_else_wrote_is_refused_and_nothing_is_written(table: pa.Table) -> None:
     sink = BytesIO()
     with pytest.raises(ContractError, match=r"s3://lake/day\.parquet was not written by chargeback"):
-        day(parquet(table)).rewrite(record(TEN), made(TEN).tables[ALLOCATIONS], sink)
+        day(parquet(table)).rewrite([Change(record(TEN), made(TEN).tables[ALLOCATIONS])], sink)
     assert sink.getvalue() == b""
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pipeline.errors import UsageError
 from pipeline.footer import WindowRecord, WindowState
 from pipeline.plan import Plan, PlannedWindow, Schedule, Span, plan, span
-from pipeline.window import HOUR, Window
+from pipeline.window import HOUR, Window, hours
 
 NOON = datetime(2026, 11, 19, 12, tzinfo=UTC)
 SCHEDULE = Schedule(collect_after=2 * HOUR, settle_after=24 * HOUR, lookback=timedelta(days=7))
@@ -78,7 +78,7 @@ def test_the_look_back_begins_at_a_full_hour() -> None:
 def test_missing_hours_are_fetched_oldest_first() -> None:
     found = planned(NOON, {-4: COLLECTED}, since=NOON - 6 * HOUR)
     assert fetched(found) == [(-6, COLLECTED), (-5, COLLECTED), (-3, COLLECTED)]
-    assert found.expired == ()
+    assert found.waiting == ()
 
 
 @pytest.mark.parametrize(
@@ -108,17 +108,57 @@ def test_recollect_fetches_what_is_final_too(state: WindowState) -> None:
     assert fetched(found) == [(0, SETTLED), (1, SETTLED)]
 
 
-def test_recollect_does_not_ask_for_what_upstream_no_longer_has() -> None:
+def test_recollect_does_not_ask_by_the_hour_for_what_upstream_no_longer_has() -> None:
     found = planned(NOON + 90 * HOUR, {0: SETTLED}, since=NOON, until=NOON + HOUR, retention=49 * HOUR, recollect=True)
-    assert (fetched(found), found.expired) == ([], ())
+    assert (fetched(found), found.waiting) == ([], ())
 
 
-def test_hours_past_retention_are_not_fetched_but_named_where_the_lake_has_a_gap() -> None:
-    states = {-60: SETTLED, -57: SETTLED}
-    found = planned(NOON, states, since=NOON - 62 * HOUR, until=NOON - 47 * HOUR, retention=49 * HOUR)
-    assert fetched(found) == [(-49, SETTLED), (-48, SETTLED)], "an hour of exactly that age is still there"
-    gaps = [-59, -58, *range(-56, -49)]
-    assert found.expired == tuple(hour(offset) for offset in gaps), "before the first hour nothing is missing"
+MIDNIGHT = -12  # as an offset from noon
+THE_19TH = range(MIDNIGHT, MIDNIGHT + 24)
+DAY_SET = Window(hour(MIDNIGHT).start, hour(MIDNIGHT + 23).end)
+
+
+def a_week_later(states: Mapping[int, WindowState], *, recollect: bool = False, day_set: bool = False) -> Plan:
+    """What is planned for the 19th when upstream no longer has any hour of it."""
+    records = {DAY_SET: record(DAY_SET, SETTLED)} if day_set else stored(states)
+    now = NOON + timedelta(days=6)
+    looked_at = span(SCHEDULE, now, DAY_SET.start, DAY_SET.end)
+    return plan(SCHEDULE, looked_at, records, 49 * HOUR, recollect=recollect)
+
+
+def test_hours_past_retention_come_from_their_days_set() -> None:
+    there = {offset: SETTLED for offset in THE_19TH if offset not in (-3, 7)}
+    assert a_week_later(there).fetch == (PlannedWindow(DAY_SET, SETTLED, (hour(-3), hour(7))),)
+    assert a_week_later({}).fetch == (PlannedWindow(DAY_SET, SETTLED, tuple(map(hour, THE_19TH))),)
+
+
+def test_a_day_without_gaps_needs_no_set_even_where_hours_never_settled() -> None:
+    assert a_week_later(dict.fromkeys(THE_19TH, COLLECTED)) == Plan((), ())
+    assert a_week_later(dict.fromkeys(THE_19TH, SETTLED), recollect=True) == Plan((), ())
+
+
+def test_what_is_lost_is_not_asked_for_again_unless_recollected() -> None:
+    lost = dict.fromkeys(THE_19TH, SETTLED) | {3: LOST, 4: LOST}
+    assert a_week_later(lost) == Plan((), ())
+    assert a_week_later(lost, recollect=True).fetch == (PlannedWindow(DAY_SET, SETTLED, (hour(3), hour(4))),)
+
+
+def test_a_days_set_stands_for_its_hours_and_is_itself_recollected() -> None:
+    assert a_week_later({}, day_set=True) == Plan((), ())
+    assert a_week_later({}, day_set=True, recollect=True).fetch == (PlannedWindow(DAY_SET, SETTLED, ()),)
+
+
+def test_hours_never_come_beside_a_days_set_even_when_upstream_still_has_them() -> None:
+    looked_at = span(SCHEDULE, NOON + timedelta(days=6), DAY_SET.start, DAY_SET.end)
+    records = {DAY_SET: record(DAY_SET, SETTLED)}
+    for recollect in (False, True):
+        assert plan(SCHEDULE, looked_at, records, RETENTION, recollect=recollect).fetch == ()
+
+
+def test_missing_hours_of_a_day_that_is_only_partly_past_retention_wait() -> None:
+    found = planned(NOON + 49 * HOUR, {-11: SETTLED}, since=DAY_SET.start, until=DAY_SET.end, retention=49 * HOUR)
+    assert fetched(found) == [(offset, SETTLED) for offset in range(12)], "an hour of exactly that age is still there"
+    assert found.waiting == tuple(hour(offset) for offset in range(MIDNIGHT, 0) if offset != -11)
 
 
 def test_the_span_is_cut_to_what_may_be_collected_already() -> None:
@@ -177,7 +217,7 @@ offsets = st.integers(-100, 20)
     retention=st.integers(1, 150).map(lambda count: count * HOUR),
     recollect=st.booleans(),
 )
-def test_every_hour_of_the_span_is_there_or_planned_once_or_known_to_be_gone(
+def test_every_hour_of_the_span_is_there_or_planned_once_or_waits(
     now: datetime,
     states: dict[int, WindowState],
     ends: tuple[int, int] | None,
@@ -189,15 +229,44 @@ def test_every_hour_of_the_span_is_there_or_planned_once_or_known_to_be_gone(
     found = planned(now, states, since=since, until=until, retention=retention, recollect=recollect)
     windows = [planned.window for planned in found.fetch]
     looked_at, records = span(SCHEDULE, now, since, until), stored(states)
-    assert windows == sorted(set(windows)), "each once, oldest first"
-    for window in windows:
-        assert max(now - SCHEDULE.lookback - HOUR if since is None else since, now - retention) <= window.start
+    assert windows == sorted(windows), "oldest first"
+    covered = [covered for window in windows for covered in hours(window.start, window.end)]
+    assert len(covered) == len(set(covered)), "each hour once"
+    for planned_window in found.fetch:
+        window = planned_window.window
+        assert looked_at.since <= window.start
         assert window.end <= min(now - SCHEDULE.collect_after, until or now)
-        assert recollect or window not in records or records[window].state is COLLECTED
-    assert not set(windows) & set(found.expired)
-    for offset in range((looked_at.since - NOON) // HOUR, (looked_at.until - NOON) // HOUR):
-        gone = now - hour(offset).start > retention
-        assert gone or hour(offset) in windows or hour(offset) in records
+        if window.length == HOUR:
+            assert now - window.start <= retention
+            assert recollect or window not in records or records[window].state is COLLECTED
+        else:
+            assert all(now - gone.start > retention for gone in hours(window.start, window.end))
+            assert planned_window.gaps
+    for missing in hours(looked_at.since, looked_at.until):
+        assert missing in covered or missing in records or missing in found.waiting
+
+
+def lived(every: timedelta, retention: timedelta, days: int) -> dict[Window, WindowRecord]:
+    """What the lake holds after *days* of a job that runs *every* so often, all answers being good."""
+    records: dict[Window, WindowRecord] = {}
+    now = NOON
+    while now < NOON + timedelta(days=days):
+        found = plan(SCHEDULE, span(SCHEDULE, now, None, None), records, retention)
+        for planned_window in found.fetch:
+            if planned_window.window.start >= NOON:  # upstream's history begins then
+                records[planned_window.window] = record(planned_window.window, planned_window.state)
+        now += every
+    return records
+
+
+@pytest.mark.parametrize("every", [HOUR, 6 * HOUR, 24 * HOUR], ids=["hourly", "six-hourly", "daily"])
+def test_no_schedule_loses_an_hour_and_each_settles(every: timedelta) -> None:
+    records = lived(every, 49 * HOUR, days=6)
+    newest = NOON + timedelta(days=6) - every - 2 * HOUR
+    for window in hours(NOON, newest):
+        assert window in records, "fetched by the hour, never from a day's set"
+    settled = {window for window, of in records.items() if of.state is SETTLED}
+    assert settled >= set(hours(NOON, NOON + timedelta(days=4)))
 
 
 @settings(deadline=None)
