@@ -141,6 +141,26 @@ def publish(dry_run: bool, now: datetime) -> None:
 
 
 @cli.command()
+@click.option("--since", type=_Instant(), help="First hour to show; two weeks unless given.")
+@click.option("--until", type=_Instant(), help="Show hours before this one.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@_acts_at
+def status(since: datetime | None, until: datetime | None, form: str, now: datetime) -> None:
+    """Show which hours are collected, settled, rejected, missing or lost."""
+    from pipeline import connections
+    from pipeline.output import calendar_json, calendar_table
+    from pipeline.settings import LakeSettings
+    from pipeline.status import calendar
+
+    settings = _settings(LakeSettings)
+    days = calendar(connections.lake(settings), connections.schedule(settings), now, since, until)
+    if form == "json":
+        click.echo(calendar_json(settings.cluster_arn.arn, days), nl=False)
+    else:
+        _show(calendar_table(days))
+
+
+@cli.command()
 @_month
 @_acts_at
 def verify(month: "Month | None", now: datetime) -> None:  # noqa: ARG001  every command takes --now

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 
 import msgspec
 
@@ -15,7 +15,7 @@ from pipeline.footer import WindowRecord, WindowState
 from pipeline.kubecost import Kubecost, NoDataError
 from pipeline.lake import Lake
 from pipeline.models import Cluster, WindowAnswer
-from pipeline.plan import Plan, PlannedWindow, Schedule, plan, span
+from pipeline.plan import Plan, PlannedWindow, Schedule, history_began, plan, span
 from pipeline.rows import WindowRows, window_rows
 from pipeline.tables import ALLOCATIONS, LAKE_TABLES, Table
 from pipeline.window import Window
@@ -83,11 +83,11 @@ class Collector:
             return Work(Plan((), ()), {}, None)
         dialect = self.upstream.detect(looked_at.newest_hour)
         records = self.lake.records(looked_at.days)
+        began = history_began(records.values(), self.lake.first_day(), looked_at.since)
         retention = schedule.hourly_retention or dialect.hourly_retention
-        found = plan(schedule, looked_at, records, retention, recollect=self.recollect)
+        found = plan(schedule, looked_at, records, retention, began, recollect=self.recollect)
         if found.waiting:
             log.info("missing hours wait until their day's set is complete", extra={"hours": len(found.waiting)})
-        began = history_began(records.values(), self.lake.first_day(), looked_at.since)
         return Work(found, records, began)
 
     def collect(self, work: Work) -> Iterator[Outcome]:
@@ -181,15 +181,8 @@ def failures(outcomes: Iterable[Outcome], began: datetime | None) -> list[Charge
     return [*errors, *(o.error for o in empty if o.error is not None and _is_after(o.window, began))]
 
 
-def history_began(records: Iterable[WindowRecord], first_day: date | None, since: datetime) -> datetime | None:
-    """When the lake's history began: at its first row, which may lie before the records that were read."""
-    if first_day is not None and first_day < since.date():
-        return datetime.combine(first_day, time.min, UTC)
-    return min((record.start for record in records if record.rows), default=None)
-
-
 def _is_after(window: Window, began: datetime | None) -> bool:
-    return began is not None and window.start > began
+    return began is not None and window.end > began
 
 
 def _batches(fetched: Iterable[_Fetched]) -> Iterator[list[_Fetched]]:

@@ -2,7 +2,8 @@
 
 import io
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 from rich import box
@@ -12,8 +13,18 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.report import TOTAL, Report
+from pipeline.status import DayStatus, HourState
 from pipeline.verify import Verdict
 
+_MARKS = {  # one character an hour, and its colour
+    HourState.SETTLED: ("s", "green"),
+    HourState.COLLECTED: ("c", "cyan"),
+    HourState.REJECTED: ("r", "yellow"),
+    HourState.LOST: ("L", "bold red"),
+    HourState.MISSING: ("m", "red"),
+    HourState.NOT_DUE: (".", "dim"),
+    HourState.BEFORE_HISTORY: (" ", ""),
+}
 _HEADINGS = {"emr_uplift": "EMR uplift", "workload_id": "ID", "workload_name": "name", "workload_kind": "kind"}
 _NOTHING = "-"
 _UNLIMITED = 1000
@@ -102,6 +113,54 @@ def offenders_table(verdict: Verdict) -> Table:
     for row in verdict.found.rows:
         table.add_row(*(_text(value) for value in row))
     return table
+
+
+def calendar_table(days: Sequence[DayStatus]) -> Table:
+    """The calendar of hours, a line a day."""
+    legend = ", ".join(f"{mark} {state.replace('_', ' ')}" for state, (mark, _) in _MARKS.items() if mark.strip())
+    table = Table(title="Hours collected, UTC", caption=f"{legend}; * from the day's set", box=box.SIMPLE_HEAD)
+    table.add_column("day", no_wrap=True)
+    table.add_column("00     06     12     18", no_wrap=True)
+    for heading in ("missing", "lost", "rows", "estimated cost"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for day in days:
+        counts = day.counts
+        table.add_row(
+            f"{day.usage_date}{'*' if day.day_set else ''}",
+            _hours(day),
+            *(str(counts[state] or "") for state in (HourState.MISSING, HourState.LOST)),
+            f"{day.rows:,}" if day.rows else "",
+            _money(day.estimated_cost) if day.rows else "",
+        )
+    return table
+
+
+def calendar_json(cluster_arn: str, days: Sequence[DayStatus]) -> str:
+    """The calendar as JSON: every hour's state by its start, and how many are in each."""
+    counts: Counter[HourState] = sum((day.counts for day in days), Counter())
+    document = {
+        "cluster_arn": cluster_arn,
+        "hours": {state: counts[state] for state in HourState},
+        "days": [
+            {
+                "usage_date": f"{day.usage_date}",
+                "day_set": day.day_set,
+                "hours": list(day.hours),
+                "rows": day.rows,
+                "estimated_cost": day.estimated_cost,
+            }
+            for day in days
+        ],
+    }
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def _hours(day: DayStatus) -> Text:
+    text = Text()
+    for hour, state in enumerate(day.hours):
+        text.append(" " if hour and hour % 6 == 0 else "")
+        text.append(*_MARKS[state])
+    return text
 
 
 def plain(table: Table) -> str:

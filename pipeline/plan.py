@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from pipeline.errors import UsageError
 from pipeline.footer import WindowRecord, WindowState
@@ -87,15 +87,17 @@ def plan(
     span: Span,
     records: Mapping[Window, WindowRecord],
     hourly_retention: timedelta,
+    began: datetime | None = None,
     *,
     recollect: bool = False,
 ) -> Plan:
     """Say which windows of *span* to fetch, given what the lake has and how long upstream keeps hours.
 
-    Hours past the retention come from their day's set, once the whole day is past it. With *recollect* the windows
+    Hours past the retention come from their day's set, once the whole day is past it; on the day on which history
+    *began* (None: it has not), the hours before that are no gaps. With *recollect* the windows
     that are settled, rejected or lost are fetched, too.
     """
-    known = _by_hour(records.values())
+    known = by_hour(records.values())
     fetch: list[PlannedWindow] = []
     expired: dict[date, list[Window]] = {}
     for window in hours(span.since, span.until):
@@ -105,20 +107,24 @@ def plan(
             settled = span.now >= window.end + schedule.settle_after
             fetch.append(PlannedWindow(window, WindowState.SETTLED if settled else WindowState.COLLECTED))
     whole = [of for of in expired.values() if len(of) == _HOURS_OF_A_DAY]
-    days = [planned for of in whole if (planned := _day_set(of, known, recollect=recollect)) is not None]
+    days = [planned for of in whole if (planned := _day_set(of, known, began, recollect=recollect))]
     begun = [window for of in expired.values() if len(of) < _HOURS_OF_A_DAY for window in of]
     return Plan((*days, *fetch), tuple(window for window in begun if window not in known))
 
 
-def _day_set(of: list[Window], known: Mapping[Window, WindowRecord], *, recollect: bool) -> PlannedWindow | None:
+def _day_set(
+    of: list[Window], known: Mapping[Window, WindowRecord], began: datetime | None, *, recollect: bool
+) -> PlannedWindow | None:
     """The set of the whole day that the hours *of* are, if some of them are missing."""
     day = Window(of[0].start, of[-1].end)
+    if began is not None and day.start < began < day.end:
+        of = [hour for hour in of if hour.end > began]
     gaps = tuple(hour for hour in of if hour not in known or known[hour].state is WindowState.LOST)
     wanted = any(hour not in known for hour in gaps) or (recollect and (gaps or known[of[0]].window == day))
     return PlannedWindow(day, WindowState.SETTLED, gaps) if wanted else None
 
 
-def _by_hour(records: Iterable[WindowRecord]) -> dict[Window, WindowRecord]:
+def by_hour(records: Iterable[WindowRecord]) -> dict[Window, WindowRecord]:
     """The record of each hour: a day's set stands for all of its hours."""
     return {hour: record for record in records for hour in hours(record.start, record.end)}
 
@@ -129,3 +135,10 @@ def _is_due(schedule: Schedule, window: Window, record: WindowRecord | None, now
     if record.window != window:
         return False  # a day's set: hours never stand beside it
     return recollect or (record.state is WindowState.COLLECTED and now >= window.end + schedule.settle_after)
+
+
+def history_began(records: Iterable[WindowRecord], first_day: date | None, since: datetime) -> datetime | None:
+    """When the lake's history began: at its first row, which may lie before the records that were read."""
+    if first_day is not None and first_day < since.date():
+        return datetime.combine(first_day, time.min, UTC)
+    return min((record.start for record in records if record.rows), default=None)

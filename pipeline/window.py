@@ -58,6 +58,11 @@ def floor_hour(instant: datetime) -> datetime:
     return instant.replace(minute=0, second=0, microsecond=0)
 
 
+def floor_day(instant: datetime) -> datetime:
+    """The last midnight at or before *instant*."""
+    return floor_hour(instant).replace(hour=0)
+
+
 def ceil_hour(instant: datetime) -> datetime:
     """The first full hour at or after *instant*."""
     floor = floor_hour(instant)

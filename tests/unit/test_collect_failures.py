@@ -4,7 +4,7 @@ from itertools import permutations
 
 import pytest
 
-from pipeline.collect import Outcome, failures, history_began
+from pipeline.collect import Outcome, failures
 from pipeline.errors import (
     AccessDeniedError,
     ChargebackError,
@@ -17,6 +17,7 @@ from pipeline.errors import (
 )
 from pipeline.footer import WindowRecord, WindowState
 from pipeline.kubecost import NoDataError
+from pipeline.plan import history_began
 from pipeline.window import HOUR, Window
 
 
