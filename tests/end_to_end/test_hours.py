@@ -211,7 +211,7 @@ def test_status_shows_every_hour_as_table_and_as_json(at: Callable[..., Result])
         assert document["hours"]["missing"] == 1
         assert sum(document["hours"].values()) == 48
         table = run("status", *told).stdout
-        assert "sssms ssssss ssssss ssssss" in table
+        assert "sssms ssssss cccccc cccccc" in table
         assert "cccccc cccc.. ...... ......" in table
 
 
