@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pipeline.aws import translated
 from pipeline.models import Location
-from pipeline.tables import LAKE_TABLES, PARTITION_KEY, Column, Table
+from pipeline.tables import PARTITION_KEY, TABLES, Column, Table
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
@@ -72,7 +72,8 @@ class Catalog:
     def declare(self, table: Table, location: Location, first_day: date, version: str, views: Iterable[str]) -> None:
         """Create *table* over the objects at *location*, or bring it up to date in place.
 
-        Its days are projected from *first_day* on. The names of the *views* that are ours are kept on it.
+        The days of a partitioned one are projected from *first_day* on. The names of the *views* that are ours are
+        kept on it.
         """
         place = location.uri(table.name)
         with translated(f"Declaring {self._database}.{table.name}"):
@@ -81,16 +82,14 @@ class Catalog:
                 table=table.name,
                 path=f"{place}/",
                 columns_types={column.name: glue_type(column.type) for column in table.columns},
-                partitions_types={PARTITION_KEY: "date"},
-                columns_comments={column.name: column.comment for column in (*table.columns, USAGE_DATE)},
+                partitions_types={column.name: glue_type(column.type) for column in partition_columns(table)},
+                columns_comments={
+                    column.name: column.comment for column in (*table.columns, *partition_columns(table))
+                },
                 description=f"One row per {table.grain}.",
                 parameters={_MADE_BY: version, _VIEWS: ",".join(sorted(views))},
                 mode="overwrite",  # of the definition: awswrangler updates the table in place
-                athena_partition_projection_settings={
-                    "projection_types": {PARTITION_KEY: "date"},
-                    "projection_ranges": {PARTITION_KEY: f"{first_day:%Y-%m-%d},NOW+1DAYS"},
-                    "projection_storage_location_template": f"{place}/{PARTITION_KEY}=${{{PARTITION_KEY}}}/",
-                },
+                athena_partition_projection_settings=_projection(place, first_day) if table.partitioned else None,
                 boto3_session=self._session,
             )
 
@@ -98,11 +97,16 @@ class Catalog:
 USAGE_DATE = Column(PARTITION_KEY, pa.date32(), "UTC day of the window; the partition")
 
 
+def partition_columns(table: Table) -> tuple[Column, ...]:
+    """The columns that stand in the keys of the table's objects, not in the objects."""
+    return (USAGE_DATE,) if table.partitioned else ()
+
+
 def foreign(relations: dict[str, Relation], views: Iterable[str]) -> list[str]:
     """The names that we are about to use and that stand for something that we did not make."""
-    ours = {table.name for table in LAKE_TABLES if (r := relations.get(table.name)) and _MADE_BY in r.parameters}
+    ours = {table.name for table in TABLES if (r := relations.get(table.name)) and _MADE_BY in r.parameters}
     claimed = {name for table in ours for name in relations[table].parameters.get(_VIEWS, "").split(",")}
-    wanted = {table.name for table in LAKE_TABLES} | set(views)
+    wanted = {table.name for table in TABLES} | set(views)
     return sorted(name for name in wanted & set(relations) if name not in ours | claimed)
 
 
@@ -114,6 +118,14 @@ def glue_type(kind: pa.DataType) -> str:
 
 
 _GLUE_TYPES = {pa.string(): "string", pa.float64(): "double", pa.timestamp("ms"): "timestamp", pa.date32(): "date"}
+
+
+def _projection(place: str, first_day: date) -> wr.typing.AthenaPartitionProjectionSettings:
+    return {
+        "projection_types": {PARTITION_KEY: "date"},
+        "projection_ranges": {PARTITION_KEY: f"{first_day:%Y-%m-%d},NOW+1DAYS"},
+        "projection_storage_location_template": f"{place}/{PARTITION_KEY}=${{{PARTITION_KEY}}}/",
+    }
 
 
 def _relation(table: dict[str, object]) -> Relation:

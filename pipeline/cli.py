@@ -6,23 +6,25 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
 
 from pipeline.errors import ChargebackError, UsageError, gravest
+from pipeline.options import INSTANT, acts_at, month_option
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from pipeline.catalog import Catalog
     from pipeline.collect import Outcome
+    from pipeline.lake import Lake
     from pipeline.month import Month
     from pipeline.publish import Bill
-    from pipeline.settings import LakeSettings, Settings
+    from pipeline.settings import CollectSettings, LakeSettings, Settings
     from pipeline.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
@@ -30,47 +32,7 @@ log = logging.getLogger(__name__)
 _INTERRUPTED = 130
 _TERMINATED = 143
 
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 _SettingsKind = TypeVar("_SettingsKind", bound="Settings")
-
-
-class _Instant(click.ParamType[datetime]):
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:  # noqa: ANN401
-        from pipeline.window import parse_instant
-
-        if isinstance(value, datetime):
-            return value
-        try:
-            return parse_instant(value)
-        except ValueError as error:
-            self.fail(f"{error}.", param, ctx)
-
-
-class _MonthOf(click.ParamType["Month"]):
-    name = "yyyy-mm"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Month":  # noqa: ANN401
-        from pipeline.month import Month
-
-        if isinstance(value, Month):
-            return value
-        try:
-            return Month.parse(value)
-        except ValueError as error:
-            self.fail(f"{error}.", param, ctx)
-
-
-def _acts_at(command: _Command) -> _Command:
-    """Give *command* the option `--now`, the one place where the clock is read."""
-    now = click.option(
-        "--now", type=_Instant(), default=lambda: datetime.now(UTC), help="Act as if it were this time, UTC."
-    )
-    return now(command)
-
-
-_month = click.option("--month", type=_MonthOf(), help="The newest with data unless given.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -80,28 +42,25 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--since", type=_Instant(), help="First hour to look at; the look-back unless given.")
-@click.option("--until", type=_Instant(), help="Look at hours before this one.")
+@click.option("--since", type=INSTANT, help="First hour to look at; the look-back unless given.")
+@click.option("--until", type=INSTANT, help="Look at hours before this one.")
 @click.option("--recollect", is_flag=True, help="Fetch settled hours again, and take the answer even if it is worse.")
-@_acts_at
-def collect(since: datetime | None, until: datetime | None, recollect: bool, now: datetime) -> None:
-    """Fetch the hours that are missing or not yet settled, and write them to the lake."""
+@click.option("--skip-emr", is_flag=True, help="Do not list virtual clusters, job runs and endpoints.")
+@acts_at
+def collect(since: datetime | None, until: datetime | None, recollect: bool, skip_emr: bool, now: datetime) -> None:
+    """Fetch the hours that are missing or not yet settled, and write them to the lake; then what EMR lists."""
     from pipeline import connections
     from pipeline.collect import Collector, failures
     from pipeline.settings import CollectSettings
 
     settings = _settings(CollectSettings)
-    collector = Collector(
-        connections.kubecost(settings),
-        connections.lake(settings),
-        settings.cluster_arn,
-        settings.labels,
-        now,
-        recollect,
-    )
+    lake = connections.lake(settings)
+    collector = Collector(connections.kubecost(settings), lake, settings.cluster_arn, settings.labels, now, recollect)
     work = collector.work(connections.schedule(settings), since, until)
     outcomes = list(_followed(collector.collect(work), len(work.plan.fetch)))
     errors = failures(outcomes, work.began)
+    if not skip_emr:
+        errors += _refreshed(settings, lake, now)
     _say_collected(outcomes, errors)
     if errors:
         raise gravest(errors)
@@ -109,7 +68,7 @@ def collect(since: datetime | None, until: datetime | None, recollect: bool, now
 
 @cli.command()
 @click.option("--dry-run", is_flag=True, help="Print the views' SQL and change nothing.")
-@_acts_at
+@acts_at
 def publish(dry_run: bool, now: datetime) -> None:
     """Declare the tables in Glue and create the views, in dependency order."""
     from pipeline.publish import NO_BILL, Publisher, statements
@@ -141,10 +100,10 @@ def publish(dry_run: bool, now: datetime) -> None:
 
 
 @cli.command()
-@click.option("--since", type=_Instant(), help="First hour to show; two weeks unless given.")
-@click.option("--until", type=_Instant(), help="Show hours before this one.")
+@click.option("--since", type=INSTANT, help="First hour to show; two weeks unless given.")
+@click.option("--until", type=INSTANT, help="Show hours before this one.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
-@_acts_at
+@acts_at
 def status(since: datetime | None, until: datetime | None, form: str, now: datetime) -> None:
     """Show which hours are collected, settled, rejected, missing or lost."""
     from pipeline import connections
@@ -161,8 +120,8 @@ def status(since: datetime | None, until: datetime | None, form: str, now: datet
 
 
 @cli.command()
-@_month
-@_acts_at
+@month_option
+@acts_at
 def verify(month: "Month | None", now: datetime) -> None:  # noqa: ARG001  every command takes --now
     """Run every check, and print the rows that break one."""
     from pipeline.output import offenders_table, verdict_table
@@ -191,11 +150,11 @@ def verify(month: "Month | None", now: datetime) -> None:  # noqa: ARG001  every
     help="job, virtual-cluster, pod, namespace, controller, "
     "label:<key>, node-pool, instance-type, capacity-type or spark-role.",
 )
-@_month
+@month_option
 @click.option("--top", type=click.IntRange(0), default=25, show_default=True, help="Rows of a table; 0 shows all.")
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
-@_acts_at
+@acts_at
 def report(by: str, month: "Month | None", top: int, form: str, output: Path | None, now: datetime) -> None:  # noqa: ARG001
     """Show what was spent, by one dimension."""
     from rich.console import Console
@@ -308,6 +267,19 @@ def _followed(outcomes: "Iterator[Outcome]", count: int) -> "Iterator[Outcome]":
             }
             log.log(_event_level(), "window collected", extra=facts)
         yield outcome
+
+
+def _refreshed(settings: "CollectSettings", lake: "Lake", now: datetime) -> list[ChargebackError]:
+    """List what EMR has once the hours are safe: a failure here never costs one."""
+    from pipeline import connections
+    from pipeline.inventory import refresh
+
+    try:
+        done = refresh(connections.emr(settings), lake, settings.cluster_arn, now)
+    except ChargebackError as error:
+        return [error]
+    log.info("EMR listed", extra={**done.listed, "changed": ",".join(done.changed) or "nothing"})
+    return []
 
 
 def _event_level() -> int:

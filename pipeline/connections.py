@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import boto3
 
 from pipeline.aws import CONFIG, translated
+from pipeline.emr import EmrContainers
 from pipeline.errors import ConfigurationError
 from pipeline.kubecost import Kubecost
 from pipeline.lake import Lake
@@ -56,6 +57,11 @@ def s3(settings: Settings) -> "S3Client":
 def lake(settings: LakeSettings) -> Lake:
     """The lake on S3."""
     return Lake(s3(settings), settings.lake, settings.cluster_arn)
+
+
+def emr(settings: LakeSettings) -> EmrContainers:
+    """The EMR containers API, as far as it concerns our cluster."""
+    return EmrContainers(session(settings), settings.cluster_arn)
 
 
 def schedule(settings: Settings) -> Schedule:

@@ -8,10 +8,10 @@ from sqlglot import Dialect, MappingSchema, exp, parse_one
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 
-from pipeline.catalog import USAGE_DATE, glue_type
+from pipeline.catalog import glue_type, partition_columns
 from pipeline.errors import ConfigurationError
 from pipeline.relations import View, relations_read, views
-from pipeline.tables import LAKE_TABLES, Column, Table
+from pipeline.tables import TABLES, Column, Table
 
 _HEAD = """\
 # Data dictionary
@@ -29,7 +29,7 @@ _METADATA = {**_ATHENA.EXPRESSION_METADATA, exp.SplitPart: {"returns": exp.DType
 
 def dictionary() -> str:
     """Write the tables by name, then the views, each after those it reads."""
-    sections = [_HEAD, "## Tables\n", *map(_table_section, sorted(LAKE_TABLES, key=_name))]
+    sections = [_HEAD, "## Tables\n", *map(_table_section, sorted(TABLES, key=_name))]
     sections += ["## Views\n", *(_view_section(view, columns) for view, columns in _typed_views())]
     return "\n".join(sections)
 
@@ -41,7 +41,8 @@ def _name(table: Table) -> str:
 def _table_section(table: Table) -> str:
     rows = ((column.name, _athena_type(column), _escaped(column.comment)) for column in _columns(table))
     listed = _markdown_table(("Column", "Type", "Meaning"), rows)
-    return f"### {table.name}\n\nOne row per {table.grain}. Partitioned by `{USAGE_DATE.name}`.\n\n{listed}"
+    partitions = "".join(f" Partitioned by `{column.name}`." for column in partition_columns(table))
+    return f"### {table.name}\n\nOne row per {table.grain}.{partitions}\n\n{listed}"
 
 
 def _view_section(view: View, columns: Mapping[str, str]) -> str:
@@ -62,7 +63,7 @@ def _escaped(text: str) -> str:
 
 
 def _columns(table: Table) -> tuple[Column, ...]:
-    return (*table.columns, USAGE_DATE)
+    return (*table.columns, *partition_columns(table))
 
 
 def _athena_type(column: Column) -> str:
@@ -73,7 +74,7 @@ def _athena_type(column: Column) -> str:
 def _typed_views() -> Iterator[tuple[View, dict[str, str]]]:
     """The views, with their columns' types as they follow from those of the relations that each reads."""
     known = MappingSchema(dialect=_ATHENA)
-    for table in LAKE_TABLES:
+    for table in TABLES:
         known.add_table(table.name, {column.name: _athena_type(column) for column in _columns(table)})
     # Both sources of the bill give the same columns; this one says their types without the bill's own table.
     templates = {view.name: view.template for view in views("no_cur")}

@@ -35,6 +35,8 @@ _IN_MEMORY = 8 << 20
 _TAIL = 64 << 10
 _FOOTER_END = 8  # four bytes of length, four of magic
 
+_File = SpooledTemporaryFile[bytes]
+
 
 class Lake:
     """One cluster's part of the lake at *location*."""
@@ -51,7 +53,7 @@ class Lake:
 
     def first_day(self) -> date | None:
         """The first day of which this cluster has `allocations`; None while it has none."""
-        return _first_day(self._s3, self._location, self._object_name)
+        return _first_day(self._s3, self._location, f"/{self._object_name}")
 
     def replace(self, table: Table, day: date, changes: Sequence[Change]) -> bool:
         """Make *changes* to the object of *day*.
@@ -63,23 +65,17 @@ class Lake:
             TemporaryError: other writers were faster every time.
         """
         key = self._key(table, day)
-        for attempt in range(_ATTEMPTS):
-            with _spool() as stored, _spool() as rewritten:
-                etag = self._get(key, stored)
-                found = Day(table, self._uri(key), pq.ParquetFile(stored) if etag else None)
-                if not found.rewrite(changes, rewritten):
-                    return False
-                if self._put(key, rewritten, etag):
-                    return True
-            log.info("overtaken by another writer", extra={"object": self._uri(key)})
-            time.sleep(random.uniform(0, _PAUSE_SECONDS * 2**attempt))  # noqa: S311  so that they do not meet again
-        raise TemporaryError(f"Other writers replaced {self._uri(key)} {_ATTEMPTS} times in a row. Try again later.")
+
+        def rewrite(stored: _File | None, rewritten: _File) -> bool:
+            return Day(table, self._uri(key), self._opened(key, stored)).rewrite(changes, rewritten)
+
+        return self._rewritten(key, rewrite)
 
     def whole(self, table: Table) -> pa.Table:
         """The rows of an unpartitioned *table*; none while the lake has no object of it."""
         key = self._whole_key(table)
         with _spool() as stored:
-            return _rows(table, self._uri(key), stored if self._get(key, stored) else None)
+            return _rows(table, self._uri(key), self._opened(key, stored if self._get(key, stored) else None))
 
     def merge_whole(self, table: Table, merge: Callable[[pa.Table], pa.Table]) -> bool:
         """Put what *merge* makes of an unpartitioned *table*'s rows in their place; returns whether that changed any.
@@ -88,19 +84,35 @@ class Lake:
             TemporaryError: other writers were faster every time.
         """
         key = self._whole_key(table)
+
+        def rewrite(stored: _File | None, rewritten: _File) -> bool:
+            former = _rows(table, self._uri(key), self._opened(key, stored))
+            rows = merge(former)
+            if rows.equals(former):
+                return False
+            pq.write_table(rows.combine_chunks(), rewritten, compression="zstd", row_group_size=ROW_GROUP_ROWS)
+            return True
+
+        return self._rewritten(key, rewrite)
+
+    def _rewritten(self, key: str, rewrite: Callable[[_File | None, _File], bool]) -> bool:
+        """Replace an object by what *rewrite* makes of it; a *rewrite* that returns False leaves it as it is."""
         for attempt in range(_ATTEMPTS):
-            with _spool() as stored, _spool() as merged:
+            with _spool() as stored, _spool() as rewritten:
                 etag = self._get(key, stored)
-                former = _rows(table, self._uri(key), stored if etag else None)
-                rows = merge(former)
-                if rows.equals(former):
+                if not rewrite(stored if etag else None, rewritten):
                     return False
-                pq.write_table(rows.combine_chunks(), merged, compression="zstd", row_group_size=ROW_GROUP_ROWS)
-                if self._put(key, merged, etag):
+                if self._put(key, rewritten, etag):
                     return True
             log.info("overtaken by another writer", extra={"object": self._uri(key)})
             time.sleep(random.uniform(0, _PAUSE_SECONDS * 2**attempt))  # noqa: S311  so that they do not meet again
         raise TemporaryError(f"Other writers replaced {self._uri(key)} {_ATTEMPTS} times in a row. Try again later.")
+
+    def _opened(self, key: str, file: _File | None) -> pq.ParquetFile | None:
+        try:
+            return None if file is None else pq.ParquetFile(file)
+        except pa.ArrowInvalid as error:
+            raise ContractError(f"{self._uri(key)} is not a Parquet file ({error}). Move it away.") from error
 
     def _whole_key(self, table: Table) -> str:
         return self._location.key(table.name, self._object_name)
@@ -111,7 +123,7 @@ class Lake:
     def _uri(self, key: str) -> str:
         return f"s3://{self._location.bucket}/{key}"
 
-    def _get(self, key: str, into: "SpooledTemporaryFile[bytes]") -> str | None:
+    def _get(self, key: str, into: _File) -> str | None:
         """Copy an object to a file; its ETag, or None where there is no such object."""
         with translated(f"Reading {self._uri(key)}"):
             try:
@@ -122,7 +134,7 @@ class Lake:
         into.seek(0)
         return answer["ETag"]
 
-    def _put(self, key: str, body: "SpooledTemporaryFile[bytes]", etag: str | None) -> bool:
+    def _put(self, key: str, body: _File, etag: str | None) -> bool:
         """Put an object if it still is the one with *etag* (None: absent); False if somebody else was faster."""
         condition: dict[str, Any] = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
         body.seek(0)
@@ -173,17 +185,17 @@ def _first_day(s3: "S3Client", location: Location, object_name: str) -> date | N
     return None
 
 
-def _rows(table: Table, where: str, file: "SpooledTemporaryFile[bytes] | None") -> pa.Table:
+def _rows(table: Table, where: str, file: pq.ParquetFile | None) -> pa.Table:
     """The rows of a whole object in today's schema: a column that an earlier version did not have yet is NULL."""
     empty = table.schema.empty_table()
     if file is None:
         return empty
     try:
-        stored = pa.concat_tables([empty, pq.ParquetFile(file).read()], promote_options="default")
+        stored = pa.concat_tables([empty, file.read()], promote_options="default")
         return stored.select(table.schema.names).cast(table.schema)
     except (pa.ArrowException, ValueError) as error:
         raise ContractError(f"{where} was not written by chargeback ({error}). Move it away.") from error
 
 
-def _spool() -> "SpooledTemporaryFile[bytes]":
+def _spool() -> _File:
     return SpooledTemporaryFile(max_size=_IN_MEMORY)

@@ -1,17 +1,15 @@
 """How long work shows that it goes on: a bar on a terminal, and nothing elsewhere, where the log speaks."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
-
-from rich.console import Console
-from rich.progress import track
 
 _Thing = TypeVar("_Thing")
 
 
 def shown() -> bool:
     """Whether there is a terminal to show a bar on."""
-    return Console(stderr=True).is_terminal
+    return sys.stderr.isatty()
 
 
 def tracked(things: Iterable[_Thing], what: str, count: int | None = None) -> Iterator[_Thing]:
@@ -19,4 +17,7 @@ def tracked(things: Iterable[_Thing], what: str, count: int | None = None) -> It
     if not shown():
         yield from things
         return
+    from rich.console import Console  # rich takes a tenth of a second, which a pod need not wait for
+    from rich.progress import track
+
     yield from track(things, description=what, total=count, console=Console(stderr=True), transient=True)

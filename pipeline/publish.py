@@ -9,7 +9,7 @@ from pipeline.catalog import Catalog, Relation, foreign
 from pipeline.errors import ConfigurationError, ContractError
 from pipeline.models import Location
 from pipeline.relations import Source, View, bill_columns, render, views
-from pipeline.tables import LAKE_TABLES
+from pipeline.tables import TABLES
 from pipeline.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Publisher:
         names = [view.name for view in planned]
         self.catalog.create_database()
         self._refuse_foreign(names)
-        for table in LAKE_TABLES:
+        for table in TABLES:
             self.catalog.declare(table, self.location, first_day, self.version, names)
             yield table.name
         for view in planned:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
@@ -108,11 +109,15 @@ class Settings(BaseSettings):
     labels: Annotated[tuple[str, ...], _read(_labels), NoDecode] = Field(
         default=DEFAULT_LABELS, description="Labels that are kept, comma-separated"
     )
-    policy: str | None = Field(default=None, description="Directory or s3:// prefix of the policy's CSV files")
+    policy: str | None = Field(
+        default=None, description="Directory or s3:// prefix of the policy's CSV files; not read yet"
+    )
     sql_url: SecretStr | None = Field(
         default=None, description="SQLAlchemy URL of another engine that speaks Trino's SQL"
     )
-    metrics_namespace: str | None = Field(default=None, description="CloudWatch namespace of the run's figures")
+    metrics_namespace: str | None = Field(
+        default=None, description="CloudWatch namespace of the run's figures; not used yet"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe line that is logged"
     )
@@ -170,3 +175,43 @@ def _sentence(mistakes: Sequence[str]) -> str:
     if len(mistakes) == 1:
         return f"The settings are not right: {mistakes[0]}."
     return "The settings are not right:" + "".join(f"\n  - {mistake}" for mistake in mistakes)
+
+
+def page() -> str:
+    """The page of the docs that lists every setting, in Markdown."""
+    lines = [
+        "# Settings",
+        "",
+        "Written by `make docs` from `pipeline/settings.py`; do not edit.",
+        "",
+        "Settings are read once, from the environment. All mistakes are named at once, with exit code 78; a name that",
+        "begins with `CHARGEBACK_` and is no setting is one. AWS credentials, region and endpoint come from the AWS",
+        "SDK's own chain.",
+        "",
+        "| setting | what it is | default |",
+        "| --- | --- | --- |",
+    ]
+    for name, field in Settings.model_fields.items():
+        lines.append(f"| `{PREFIX}{name.upper()}` | {field.description} | {_default(name, field.default)} |")
+    needed = ", ".join(f"`{PREFIX}{name.upper()}`" for name in CollectSettings.model_fields if _is_needed(name))
+    lines += ["", f"`collect` needs {needed}; the other commands need the first two; `demo` needs none."]
+    return "\n".join(lines) + "\n"
+
+
+def _is_needed(name: str) -> bool:
+    return CollectSettings.model_fields[name].is_required()
+
+
+def _default(name: str, value: object) -> str:
+    if _is_needed(name):
+        return "none: must be set"
+    if isinstance(value, timedelta):
+        hours = int(value.total_seconds() // 3600)
+        return f"`{hours // 24}d`" if hours % 24 == 0 and hours > 24 else f"`{hours}h`"
+    if isinstance(value, tuple):
+        return " ".join(f"`{label}`" for label in value)
+    return "none" if value is None else f"`{value}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -24,12 +24,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the lake, partitioned by `usage_date`: the *grain* of a row, and the *order* of the rows."""
+    """One table of the lake: the *grain* of a row, the *order* of the rows, and whether `usage_date` partitions it."""
 
     name: str
     grain: str
     order: tuple[str, ...]
     columns: tuple[Column, ...]
+    partitioned: bool = True
 
     @property
     def schema(self) -> pa.Schema:
@@ -86,7 +87,8 @@ ALLOCATIONS = Table(
         Column(
             "workload_id",
             TEXT,
-            "Job run, endpoint, EMR internal, submission or application ID; NULL for platform and other",
+            "Job run, endpoint, EMR internal, submission or application ID, else namespace/name; "
+            "NULL for platform and other",
         ),
         Column("workload_name", TEXT, "What a person calls the workload"),
         Column("virtual_cluster_id", TEXT, "EMR on EKS virtual cluster ID"),
@@ -129,6 +131,7 @@ ALLOCATIONS = Table(
         Column("shared_cost", DOUBLE, "Cost that upstream shared out to this container; 0 as we ask, USD"),
         Column("total_cost", DOUBLE, "Upstream's total, USD; its parts are rounded to 5 decimals one by one"),
         _COLLECTED_AT,
+        Column("workload_reason", TEXT, "headroom for a placeholder that holds capacity free; NULL for all others"),
     ),
 )
 
@@ -169,3 +172,98 @@ VOLUMES = Table(
 
 LAKE_TABLES = (VOLUMES, NODES, ALLOCATIONS)
 """In the order in which a day is written: a window counts as collected once `allocations` has it."""
+
+_VIRTUAL_CLUSTER_ID = Column("virtual_cluster_id", TEXT, "ID of the EMR on EKS virtual cluster", required=True)
+_STATE_DETAILS = Column("state_details", TEXT, "What EMR says about the state")
+_FAILURE_REASON = Column(
+    "failure_reason", TEXT, "INTERNAL_ERROR, USER_ERROR, VALIDATION_ERROR or CLUSTER_UNAVAILABLE; NULL without failure"
+)
+_NAMESPACE = Column("namespace", TEXT, "Kubernetes namespace of the virtual cluster")
+_RELEASE_LABEL = Column("release_label", TEXT, "EMR release, such as emr-7.5.0-latest")
+_EXECUTION_ROLE_ARN = Column("execution_role_arn", TEXT, "ARN of the IAM role that the job's code has")
+_TAGS = Column("tags", LABELS, "The resource's tags in AWS", required=True)
+_LAST_CHANGE_SEEN = Column(
+    "collected_at", TIMESTAMP, "When EMR was first seen to say what the row says, UTC", required=True
+)
+
+VIRTUAL_CLUSTERS = Table(
+    "virtual_clusters",
+    "virtual cluster of EMR on EKS, as it was last seen",
+    ("created_at", "arn"),
+    (
+        _CLUSTER_ARN,
+        _VIRTUAL_CLUSTER_ID,
+        Column("arn", TEXT, "ARN of the virtual cluster", required=True),
+        Column("name", TEXT, "Name of the virtual cluster"),
+        _NAMESPACE,
+        Column("state", TEXT, "RUNNING, TERMINATING, TERMINATED or ARRESTED", required=True),
+        Column("created_at", TIMESTAMP, "When the virtual cluster was created, UTC", required=True),
+        _TAGS,
+        _LAST_CHANGE_SEEN,
+    ),
+    partitioned=False,
+)
+
+JOB_RUNS = Table(
+    "job_runs",
+    "job run of EMR on EKS, as it was last seen",
+    ("created_at", "arn"),
+    (
+        _CLUSTER_ARN,
+        _VIRTUAL_CLUSTER_ID,
+        Column("job_run_id", TEXT, "ID of the job run (StartJobRun)", required=True),
+        Column("arn", TEXT, "ARN of the job run", required=True),
+        Column("name", TEXT, "Name of the job run; NULL where it was given none"),
+        _NAMESPACE,
+        Column(
+            "state",
+            TEXT,
+            "PENDING, SUBMITTED, RUNNING, CANCEL_PENDING, or in the end COMPLETED, FAILED or CANCELLED",
+            required=True,
+        ),
+        _STATE_DETAILS,
+        _FAILURE_REASON,
+        Column("created_at", TIMESTAMP, "When the job run was created, UTC", required=True),
+        Column("finished_at", TIMESTAMP, "When it ended, UTC; NULL before that"),
+        _RELEASE_LABEL,
+        _EXECUTION_ROLE_ARN,
+        Column("created_by", TEXT, "ARN of the user or role that started it"),
+        _TAGS,
+        _LAST_CHANGE_SEEN,
+    ),
+    partitioned=False,
+)
+
+MANAGED_ENDPOINTS = Table(
+    "managed_endpoints",
+    "interactive endpoint of EMR on EKS, as it was last seen",
+    ("created_at", "arn"),
+    (
+        _CLUSTER_ARN,
+        _VIRTUAL_CLUSTER_ID,
+        Column("managed_endpoint_id", TEXT, "ID of the endpoint: workload_id of its pods", required=True),
+        Column("arn", TEXT, "ARN of the endpoint", required=True),
+        Column("name", TEXT, "Name of the endpoint"),
+        _NAMESPACE,
+        Column("endpoint_type", TEXT, "Kind of endpoint, such as JUPYTER_ENTERPRISE_GATEWAY"),
+        Column(
+            "state",
+            TEXT,
+            "CREATING, ACTIVE, TERMINATING, TERMINATED or TERMINATED_WITH_ERRORS",
+            required=True,
+        ),
+        _STATE_DETAILS,
+        _FAILURE_REASON,
+        Column("created_at", TIMESTAMP, "When the endpoint was created, UTC", required=True),
+        _RELEASE_LABEL,
+        _EXECUTION_ROLE_ARN,
+        _TAGS,
+        _LAST_CHANGE_SEEN,
+    ),
+    partitioned=False,
+)
+
+INVENTORY_TABLES = (MANAGED_ENDPOINTS, JOB_RUNS, VIRTUAL_CLUSTERS)
+"""In the order in which they are written: a virtual cluster that ended is asked no more once its row says so."""
+
+TABLES = (*LAKE_TABLES, *INVENTORY_TABLES)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.emr import JobRun, VirtualCluster
@@ -223,9 +223,9 @@ class Life:
 
 @st.composite
 def lives(draw: st.DrawFn) -> list[Life]:
-    instants = st.lists(st.integers(0, 6000), min_size=len(_LIFE), max_size=len(_LIFE), unique=True).map(sorted)
+    instants = st.lists(st.integers(0, 40_000), min_size=len(_LIFE), max_size=len(_LIFE), unique=True).map(sorted)
     return [
-        Life(f"j{number}", tuple(draw(instants)), draw(st.integers(0, 59)), draw(st.integers(0, 9000)))
+        Life(f"j{number}", tuple(draw(instants)), draw(st.integers(0, 59)), draw(st.integers(0, 60_000)))
         for number in range(draw(st.integers(1, 8)))
     ]
 
@@ -234,7 +234,8 @@ def listing(of: list[Life], minute: int) -> list[JobRun]:
     return [found for life in of if (found := life.at(minute))]
 
 
-@given(lives(), st.lists(st.integers(0, 7000), min_size=1, max_size=8, unique=True).flatmap(st.permutations))
+@settings(deadline=None)
+@given(lives(), st.lists(st.integers(0, 45_000), min_size=1, max_size=8, unique=True).flatmap(st.permutations))
 def test_refreshes_in_any_order_and_any_number_end_in_the_same_rows(of: list[Life], minutes: list[int]) -> None:
     answers = {minute: rows(*listing(of, minute), now=NOON + minute * MINUTE) for minute in minutes}
     in_order, shuffled = NOTHING, NOTHING
@@ -245,7 +246,8 @@ def test_refreshes_in_any_order_and_any_number_end_in_the_same_rows(of: list[Lif
     assert shuffled.equals(in_order)
 
 
-@given(lives(), st.lists(st.integers(0, 7000), min_size=1, max_size=12, unique=True).map(sorted))
+@settings(deadline=None)
+@given(lives(), st.lists(st.integers(0, 45_000), min_size=1, max_size=12, unique=True).map(sorted))
 def test_what_is_asked_for_brings_all_that_listing_everything_would(of: list[Life], minutes: list[int]) -> None:
     little, everything = NOTHING, NOTHING
     for minute in minutes:
@@ -258,7 +260,8 @@ def test_what_is_asked_for_brings_all_that_listing_everything_would(of: list[Lif
     assert little.equals(everything)
 
 
-@given(lives(), st.lists(st.integers(0, 7000), min_size=2, max_size=8, unique=True).map(sorted))
+@settings(deadline=None)
+@given(lives(), st.lists(st.integers(0, 45_000), min_size=2, max_size=8, unique=True).map(sorted))
 def test_no_row_is_ever_lost_and_no_final_state_ever_left(of: list[Life], minutes: list[int]) -> None:
     steps = [NOTHING]
     for minute in minutes:

@@ -6,7 +6,7 @@ import pytest
 from pipeline.errors import ConfigurationError
 from pipeline.kubecost import KUBECOST, OPENCOST
 from pipeline.models import Cluster, Location
-from pipeline.settings import PREFIX, CollectSettings, LakeSettings, Settings, read_settings
+from pipeline.settings import PREFIX, CollectSettings, LakeSettings, Settings, page, read_settings
 from tests.conftest import CLUSTER_ARN
 
 DEFAULTS = {
@@ -225,3 +225,10 @@ def test_settings_are_read_once_and_never_change(environment: pytest.MonkeyPatch
     settings = read(environment)
     with pytest.raises(ValueError, match="frozen"):
         settings.log_level = "DEBUG"
+
+
+def test_the_page_of_settings_in_the_docs_is_what_the_code_says() -> None:
+    shown = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert shown == page(), "make docs"
+    for name in Settings.model_fields:
+        assert f"`CHARGEBACK_{name.upper()}`" in shown

@@ -1,0 +1,56 @@
+"""The options that several commands have: times, months, and the clock."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import click
+
+from pipeline.month import Month
+from pipeline.window import parse_instant
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class Instant(click.ParamType[datetime]):
+    """A time, read as UTC."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:  # noqa: ANN401
+        """Read *value*; what cannot be read is a usage error."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_instant(value)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
+class MonthOf(click.ParamType[Month]):
+    """A month, written YYYY-MM."""
+
+    name = "yyyy-mm"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Month:  # noqa: ANN401
+        """Read *value*; what cannot be read is a usage error."""
+        if isinstance(value, Month):
+            return value
+        try:
+            return Month.parse(value)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
+INSTANT = Instant()
+
+
+def acts_at(command: _Command) -> _Command:
+    """Give *command* the option `--now`, the one place where the clock is read."""
+    now = click.option(
+        "--now", type=INSTANT, default=lambda: datetime.now(UTC), help="Act as if it were this time, UTC."
+    )
+    return now(command)
+
+
+month_option = click.option("--month", type=MonthOf(), help="The newest with data unless given.")
