@@ -1,10 +1,12 @@
 """Whose pod it is: the table that turns a pod's labels and controller into a workload."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
+
+from pipeline.platform import PLATFORM
 
 
 class WorkloadKind(StrEnum):
@@ -33,7 +35,10 @@ class Pod:
 
 @dataclass(frozen=True)
 class Workload:
-    """The workload that a pod belongs to; *id* is None only for `platform` and `other`."""
+    """The workload that a pod belongs to; *id* is None only for `platform` and `other`.
+
+    An *id* that is unique only inside of a namespace is written `namespace/name`.
+    """
 
     kind: WorkloadKind
     id: str | None = None
@@ -44,6 +49,7 @@ class Workload:
     spark_app_id: str | None = None
     spark_app_name: str | None = None
     spark_role: str | None = None
+    reason: str | None = None
 
 
 JOB_ID = "emr_containers_amazonaws_com_job_id"
@@ -54,7 +60,9 @@ ENDPOINT_ID = "emr_containers_amazonaws_com_managed_endpoint_id"
 INTERNAL_ID = "eks_subscription_amazonaws_com_emr_internal_id"
 SPARK_APP_ID = "spark_app_selector"
 SPARK_APP_NAME = "spark_app_name"
+SPARK_APP_TAG = "spark_app_tag"
 SPARK_ROLE = "spark_role"
+CREATED_BY = "created_by"
 OPERATOR_APP_NAME = "sparkoperator_k8s_io_app_name"
 OPERATOR_SUBMISSION_ID = "sparkoperator_k8s_io_submission_id"
 
@@ -63,46 +71,13 @@ _OPERATOR_LABELS = (
     OPERATOR_SUBMISSION_ID,
     "sparkoperator_k8s_io_launched_by_spark_operator",
 )
-_SPARK_LABELS = (SPARK_APP_ID, SPARK_APP_NAME, SPARK_ROLE, *_OPERATOR_LABELS)
+_SPARK_LABELS = (SPARK_APP_ID, SPARK_APP_NAME, SPARK_APP_TAG, *_OPERATOR_LABELS)
+_LIVY = "livy"
+_FLINK_TYPES = ("flink-native-kubernetes", "flink-standalone-kubernetes")
+_FLINK_COMPONENTS = ("jobmanager", "taskmanager")
 _GATEWAY_PREFIX = "jeg-"  # Jupyter Enterprise Gateway: its pods are named after the endpoint, no label carries the id
 _JOB_RUN_ID = re.compile(r"0000[0-9a-z]{15}", re.ASCII)
-_ROLES = {"job.submitter": "submitter", "managed.endpoint": "gateway"}
-
-PLATFORM_NAMESPACES = frozenset(
-    {
-        "amazon-cloudwatch",
-        "amazon-guardduty",
-        "aws-observability",
-        "cert-manager",
-        "external-dns",
-        "external-secrets",
-        "gatekeeper-system",
-        "gpu-operator",
-        "ingress-nginx",
-        "karpenter",
-        "keda",
-        "kube-node-lease",
-        "kube-public",
-        "kube-system",
-        "kubecost",
-        "kyverno",
-        "monitoring",
-        "opencost",
-        "prometheus",
-        "spark-operator",
-        "velero",
-        "volcano-system",
-        "yunikorn",
-    }
-)
-PLATFORM_CONTROLLER_KINDS = frozenset({"daemonset"})
-PLATFORM_CONTROLLERS = (
-    "flink-kubernetes-operator",
-    "spark-operator",
-    "cluster-overprovisioner",
-    "overprovisioning",
-)
-"""Beginnings of the controllers' names, in whatever namespace they were installed."""
+_ROLES = {"job.submitter": "submitter", "controller": "submitter", "managed.endpoint": "gateway"}
 
 
 def attribute(pod: Pod) -> Workload:
@@ -132,12 +107,35 @@ def completed(workload: Workload, known: Mapping[tuple[WorkloadKind, str], Workl
     return replace(workload, **gaps) if gaps else workload
 
 
+def shared_labels(
+    pods: Iterable[tuple[Workload, Mapping[str, str] | None]], keys: Sequence[str]
+) -> dict[tuple[WorkloadKind, str], dict[str, str]]:
+    """The labels among *keys* that any pod of a workload carries, by kind and ID, for its pods that do not.
+
+    Where pods disagree, the smallest value speaks.
+    """
+    known: dict[tuple[WorkloadKind, str], dict[str, str]] = {}
+    for workload, labels in pods:
+        if not labels or workload.id is None or not _is_one_application(workload):
+            continue
+        peers = known.setdefault((workload.kind, workload.id), {})
+        for key in keys:
+            if key in labels:
+                peers[key] = min(labels[key], peers.get(key, labels[key]))
+    return known
+
+
 _SHARED = ("name", "virtual_cluster_id", "emr_internal_id", "spark_app_id", "spark_app_name")
 
 
 def _shared(workload: Workload) -> tuple[str, ...]:
-    """What all pods of a workload have in common; each kernel of an endpoint is an application of its own."""
-    return ("virtual_cluster_id",) if workload.kind is WorkloadKind.INTERACTIVE_ENDPOINT else _SHARED
+    """What all pods of a workload have in common."""
+    return _SHARED if _is_one_application(workload) else ("virtual_cluster_id",)
+
+
+def _is_one_application(workload: Workload) -> bool:
+    """Whether all pods of the workload are one application; each kernel of an endpoint is one of its own."""
+    return workload.kind is not WorkloadKind.INTERACTIVE_ENDPOINT
 
 
 def _merged(one: Workload, other: Workload) -> Workload:
@@ -163,10 +161,16 @@ def _job_run_of_controller(pod: Pod) -> str | None:
 
 
 def _interactive_endpoint(pod: Pod) -> Workload | None:
-    if not pod.labels.get(VIRTUAL_CLUSTER_ID) or "endpoint" not in pod.labels.get(RESOURCE_TYPE, ""):
+    of_endpoint = pod.labels.get(VIRTUAL_CLUSTER_ID) and "endpoint" in pod.labels.get(RESOURCE_TYPE, "")
+    if not of_endpoint and not pod.labels.get(ENDPOINT_ID):
         return None
-    endpoint = pod.labels.get(ENDPOINT_ID) or _endpoint_of_gateway(pod) or pod.labels.get(INTERNAL_ID)
-    return _workload(pod, WorkloadKind.INTERACTIVE_ENDPOINT, endpoint or pod.name, None)
+    ids = (
+        pod.labels.get(ENDPOINT_ID),
+        _endpoint_of_gateway(pod),
+        pod.labels.get(INTERNAL_ID),
+        pod.labels.get(SPARK_APP_ID),
+    )
+    return _workload(pod, WorkloadKind.INTERACTIVE_ENDPOINT, _first(ids) or _in_namespace(pod, pod.name), None)
 
 
 def _endpoint_of_gateway(pod: Pod) -> str | None:
@@ -176,11 +180,21 @@ def _endpoint_of_gateway(pod: Pod) -> str | None:
 
 
 def _flink(pod: Pod) -> Workload | None:
-    if pod.labels.get("type") != "flink-native-kubernetes":
+    """Flink started by itself, by its operator in native or standalone mode, or from Flink's own manifests.
+
+    Source: https://nightlies.apache.org/flink/flink-docs-stable/docs/deployment/resource-providers/
+    """
+    component = pod.labels.get("component")
+    if pod.labels.get("type") not in _FLINK_TYPES and component not in _FLINK_COMPONENTS:
         return None
-    app = pod.labels.get("app")
-    workload = _workload(pod, WorkloadKind.FLINK, pod.labels.get(INTERNAL_ID) or app or pod.name, app)
-    return replace(workload, spark_role=pod.labels.get("component"))
+    app = pod.labels.get("app") or _flink_of_controller(pod)
+    workload_id = pod.labels.get(INTERNAL_ID) or _in_namespace(pod, app or pod.name)
+    return replace(_workload(pod, WorkloadKind.FLINK, workload_id, app), spark_role=component or None)
+
+
+def _flink_of_controller(pod: Pod) -> str | None:
+    """Flink's name of the cluster, after which its JobManager and TaskManagers are named."""
+    return (pod.controller_name or "").removesuffix("-taskmanager").removesuffix("-jobmanager") or None
 
 
 def _spark_operator(pod: Pod) -> Workload | None:
@@ -196,23 +210,35 @@ def _spark_submit(pod: Pod) -> Workload | None:
 
 
 def _spark(pod: Pod) -> Workload | None:
-    if not any(pod.labels.get(label) for label in _SPARK_LABELS):
+    if not _runs_spark(pod):
         return None
     ids = (
         pod.labels.get(OPERATOR_SUBMISSION_ID),
         pod.labels.get(SPARK_APP_ID),
-        pod.labels.get(SPARK_APP_NAME),
+        pod.labels.get(SPARK_APP_TAG),
     )
-    return _workload(pod, WorkloadKind.SPARK, next(filter(None, ids), pod.name), _operator_name(pod))
+    name = _operator_name(pod)
+    workload_id = _first(ids) or _in_namespace(pod, name or pod.controller_name or pod.name)
+    return _workload(pod, WorkloadKind.SPARK, workload_id, name)
+
+
+def _runs_spark(pod: Pod) -> bool:
+    """Whether a label of Spark, its operator or Livy is on the pod.
+
+    Upstream adds a node's labels to those of its pods, and `spark-role` is put on nodes that are kept for drivers:
+    alone, it tells nothing about a pod with a controller, which drivers and executors do not have.
+    """
+    return (
+        any(pod.labels.get(label) for label in _SPARK_LABELS)
+        or pod.labels.get(CREATED_BY) == _LIVY
+        or bool(pod.labels.get(SPARK_ROLE) and not pod.controller_kind)
+    )
 
 
 def _platform(pod: Pod) -> Workload | None:
-    if (
-        pod.namespace in PLATFORM_NAMESPACES
-        or pod.controller_kind in PLATFORM_CONTROLLER_KINDS
-        or (pod.controller_name or "").startswith(PLATFORM_CONTROLLERS)
-    ):
-        return Workload(WorkloadKind.PLATFORM)
+    for rule in PLATFORM:
+        if rule.holds(pod.namespace, pod.controller_kind, pod.controller_name, pod.labels):
+            return Workload(WorkloadKind.PLATFORM, reason=rule.reason)
     return None
 
 
@@ -224,10 +250,19 @@ def _operator_name(pod: Pod) -> str | None:
     return pod.labels.get(OPERATOR_APP_NAME) or pod.labels.get(SPARK_APP_NAME)
 
 
+def _in_namespace(pod: Pod, name: str | None) -> str:
+    """What tells a workload whose name another one may have in another namespace."""
+    return "/".join(part for part in (pod.namespace, name) if part)
+
+
+def _first(values: Iterable[str | None]) -> str | None:
+    return next((value for value in values if value), None)
+
+
 def _workload(
     pod: Pod, kind: WorkloadKind, workload_id: str | None, name: str | None, job_run_id: str | None = None
 ) -> Workload:
-    component = pod.labels.get(COMPONENT)
+    component = pod.labels.get(COMPONENT)  # before Spark's own label, which may be the node's
     return Workload(
         kind=kind,
         id=workload_id,
@@ -237,7 +272,7 @@ def _workload(
         emr_internal_id=pod.labels.get(INTERNAL_ID) or None,
         spark_app_id=pod.labels.get(SPARK_APP_ID) or None,
         spark_app_name=pod.labels.get(SPARK_APP_NAME) or None,
-        spark_role=pod.labels.get(SPARK_ROLE) or _ROLES.get(component or "", component),
+        spark_role=_ROLES.get(component, component) if component else pod.labels.get(SPARK_ROLE) or None,
     )
 
 

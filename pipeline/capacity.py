@@ -1,9 +1,10 @@
 """What kind of capacity a node is: On-Demand, Spot or Fargate, its pool, its type, its zone."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from pipeline.models import INSTANCE_ID, Asset
 
@@ -58,8 +59,11 @@ _NODE_POOL = (
 )
 _INSTANCE_TYPE = ("node_kubernetes_io_instance_type", "beta_kubernetes_io_instance_type")
 _ZONE = ("topology_kubernetes_io_zone", "failure_domain_beta_kubernetes_io_zone")
+_READ = frozenset(_CAPACITY_TYPE + _COMPUTE_TYPE + _FARGATE_PROFILE + _NODE_POOL + _INSTANCE_TYPE + _ZONE)
 
 _WORD_BREAK = re.compile(r"[^a-z0-9]+")
+_CONFLICT = re.compile(r"_conflict[0-9]+$", re.ASCII)
+_AWS_PROVIDER_ID = re.compile(r"aws://[^/]*/[^/]*/([^/]+).*")
 
 
 def capacity(node: str | None, provider_id: str | None, pod_labels: Mapping[str, str], asset: Asset | None) -> Capacity:
@@ -67,6 +71,7 @@ def capacity(node: str | None, provider_id: str | None, pod_labels: Mapping[str,
     labels = _fold(pod_labels)
     if asset is not None:
         labels |= _fold(asset.labels or {})
+    provider_id = bare_id(provider_id)
     return Capacity(
         instance_id=provider_id if provider_id and INSTANCE_ID.fullmatch(provider_id) else None,
         instance_type=(asset and asset.node_type) or _first(labels, _INSTANCE_TYPE),
@@ -77,6 +82,15 @@ def capacity(node: str | None, provider_id: str | None, pod_labels: Mapping[str,
     )
 
 
+def bare_id(provider_id: str | None) -> str | None:
+    """A provider ID as most servers give it: `i-…` of `aws:///us-east-1a/i-…`, on Fargate the part that is the ID.
+
+    Source: https://github.com/kubernetes/cloud-provider-aws (spec.providerID of a node)
+    """
+    whole = _AWS_PROVIDER_ID.fullmatch(provider_id) if provider_id else None
+    return whole[1] if whole else provider_id
+
+
 def _capacity_type(node: str | None, labels: Mapping[str, str], asset: Asset | None) -> CapacityType:
     if (
         (node or "").startswith(_FARGATE_NODE)
@@ -84,17 +98,43 @@ def _capacity_type(node: str | None, labels: Mapping[str, str], asset: Asset | N
         or _first(labels, _FARGATE_PROFILE)
     ):
         return CapacityType.FARGATE
-    stated = _WORD_BREAK.sub("_", (_first(labels, _CAPACITY_TYPE) or "").lower())
-    if stated in _MEANING:
-        return _MEANING[stated]
+    stated = next(_stated(labels), None)
+    if stated is not None:
+        return stated
+    # A fraction is the share of the time in which the label was seen: an instance is Spot for life, or never. And 0
+    # only says that no label spoke of Spot.
     if asset is not None and (asset.preemptible or 0) > 0:
         return CapacityType.SPOT
-    return CapacityType.UNKNOWN  # `preemptible` 0 only says that no label spoke of Spot
+    return CapacityType.UNKNOWN
+
+
+def _stated(labels: Mapping[str, str]) -> Iterator[CapacityType]:
+    """What labels say; a word that nobody knows says nothing, and `lifecycle` may mean anything."""
+    for key in _CAPACITY_TYPE:
+        word = _WORD_BREAK.sub("_", labels.get(key, "").lower())
+        if word in _MEANING:
+            yield _MEANING[word]
 
 
 def _fold(labels: Mapping[str, str]) -> dict[str, str]:
-    """Bring label keys of every upstream version to one spelling: no `label_` prefix, lower case."""
-    return {key.removeprefix("label_").lower(): value for key, value in labels.items()}
+    """Bring the keys that are read here to one spelling; where several mean one, the plainest that is not empty."""
+    spelt = [(key, folded) for key, value in labels.items() if value and (folded := _folded(key)) is not None]
+    return {folded: labels[key] for key, folded in sorted(spelt, key=_plainest_last)}
+
+
+@lru_cache(maxsize=8192)
+def _folded(key: str) -> str | None:
+    """One spelling of a key that is read here: small letters, without `label_`, without `_conflictN`; else None.
+
+    kube-state-metrics numbers labels whose names became equal. Source:
+    https://github.com/kubernetes/kube-state-metrics/blob/main/internal/store/utils.go
+    """
+    folded = _CONFLICT.sub("", key.removeprefix("label_").lower())
+    return folded if folded in _READ else None
+
+
+def _plainest_last(spelling: tuple[str, str]) -> tuple[int, str]:
+    return -len(spelling[0]), spelling[0]
 
 
 def _first(labels: Mapping[str, str], keys: tuple[str, ...]) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from pipeline.attribution import Pod, Workload, attribute, complete, completed
-from pipeline.capacity import Capacity, capacity
+from pipeline.capacity import Capacity, bare_id, capacity
 from pipeline.models import Allocation, Asset, Properties
 
 _NOBODY = Properties()
@@ -68,9 +68,10 @@ class _Nodes:
         for asset in sorted(assets, key=_longest_first):
             of = asset.properties or _NOBODY
             node = Node(of.name or None, capacity(of.name, of.provider_id, {}, asset), asset)
-            node = by_key.setdefault((of.name, of.provider_id), node)
-            if of.provider_id:
-                self._by_provider_id.setdefault(of.provider_id, node)
+            provider_id = bare_id(of.provider_id)
+            node = by_key.setdefault((of.name, provider_id), node)
+            if provider_id:
+                self._by_provider_id.setdefault(provider_id, node)
             if of.name:
                 self._by_name.setdefault(of.name, node)
         self.unique = tuple(by_key.values())
@@ -78,7 +79,7 @@ class _Nodes:
     def find(self, of: Properties) -> Node | None:
         """The node that *of* names: by provider ID, by name only where there is no such ID."""
         if of.provider_id:
-            return self._by_provider_id.get(of.provider_id)
+            return self._by_provider_id.get(bare_id(of.provider_id) or "")
         return self._by_name.get(of.node) if of.node else None
 
 

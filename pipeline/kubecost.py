@@ -1,26 +1,26 @@
-"""How Kubecost and OpenCost are asked about a window, and which of their answers are refused.
-
-Source: https://github.com/opencost/opencost (pkg/costmodel/router.go) and Kubecost's API documentation. The two differ
-in base path and parameters; shapes are read alike: assets as a list or as one object, with `status` or without.
-"""
+"""How Kubecost and OpenCost are asked about a window over HTTP, in the dialect that the server speaks."""
 
 import logging
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from http import HTTPStatus
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
-import msgspec
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
+from requests.utils import get_auth_from_url
 from urllib3.util import Retry
 
+from pipeline.answers import NoDataError, Question, Traits, cut, has_one_set, is_out_of_store, message_of
 from pipeline.errors import AccessDeniedError, ConfigurationError, ContractError, UnavailableError
-from pipeline.models import Allocation, Asset, WindowAnswer, WireWindow
-from pipeline.window import HOUR, Window, rfc3339
+from pipeline.models import WindowAnswer
+from pipeline.window import HOUR, Window
+
+__all__ = ["KUBECOST", "OPENCOST", "RETRY", "Dialect", "Kubecost", "NoDataError"]
 
 log = logging.getLogger(__name__)
 
@@ -37,19 +37,19 @@ RETRY = Retry(
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 310  # Kubecost's own proxy gives up after 300
-_MESSAGE_LENGTH = 300  # OpenCost repeats whole PromQL queries: 33 kB have been seen
-
-
-class NoDataError(ContractError):
-    """A well-formed answer without any row: right before history began, wrong after."""
+_KEY_HEADER = "X-API-KEY"
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """One flavour of the API: where it lies, what an allocation request carries, how long it keeps hours by default."""
+    """One flavour of the API: where it lies, what an allocation request carries, how long it keeps hours by default.
+
+    Source: https://github.com/opencost/opencost (pkg/costmodel/router.go) and Kubecost's API documentation.
+    """
 
     source: str
     path: str
+    has_steps: bool
     allocation_parameters: Mapping[str, str]
     hourly_retention: timedelta
 
@@ -57,38 +57,22 @@ class Dialect:
 KUBECOST = Dialect(
     "kubecost",
     "/model",
-    {
+    has_steps=True,
+    allocation_parameters={
         "accumulate": "false",
         "idle": "false",
         "shareTenancyCosts": "false",
         "external": "false",
     },
-    timedelta(hours=49),
+    hourly_retention=timedelta(hours=49),
 )
-OPENCOST = Dialect("opencost", "", {"accumulate": "false", "includeIdle": "false"}, timedelta(days=15))
-
-
-class _AllocationAnswer(msgspec.Struct, frozen=True):
-    code: int
-    data: list[dict[str, Allocation] | None] | None = None
-    message: str | None = None
-
-
-class _AssetAnswer(msgspec.Struct, frozen=True):
-    code: int
-    data: list[dict[str, Asset] | None] | dict[str, Asset] | None = None
-    message: str | None = None
-
-
-class _ErrorAnswer(msgspec.Struct, frozen=True):
-    message: str | None = None
-
-
-_Answer = TypeVar("_Answer", _AllocationAnswer, _AssetAnswer)
-
-_ALLOCATION = msgspec.json.Decoder(_AllocationAnswer)
-_ASSETS = msgspec.json.Decoder(_AssetAnswer)
-_ERROR = msgspec.json.Decoder(_ErrorAnswer)
+OPENCOST = Dialect(
+    "opencost",
+    "",
+    has_steps=False,
+    allocation_parameters={"accumulate": "false", "includeIdle": "false"},
+    hourly_retention=timedelta(days=15),
+)
 
 
 class Kubecost:
@@ -107,11 +91,12 @@ class Kubecost:
         ca_bundle: str | None = None,
         retry: Retry = RETRY,
     ) -> None:
-        self._base = url.rstrip("/").removesuffix("/model")
-        self._shown = without_credentials(self._base)
+        self._server = without_credentials(url).rstrip("/").removesuffix("/model")
         self._cluster_id = cluster_id
-        self._session = _session(api_key, ca_bundle, retry)
+        self._ca_bundle = ca_bundle
+        self._session = _session(api_key, get_auth_from_url(url), retry)
         self._dialect: Dialect | None = None
+        self._described = False
 
     def window(self, window: Window) -> WindowAnswer:
         """Ask for all containers and nodes of *window*, unaggregated, in two calls at once.
@@ -124,13 +109,14 @@ class Kubecost:
             ConfigurationError: there is no Kubecost at that address, or several clusters and no cluster ID.
         """
         dialect = self.detect(window)
+        question = Question(self._server, window, self._cluster_id)
         with ThreadPoolExecutor(max_workers=2) as calls:
             asked = calls.submit(self._get, dialect, "/assets", _parameters(window))
-            allocations = self._allocations(
-                self._get(dialect, "/allocation", _allocation_query(dialect, window)), window
-            )
-            nodes = self._nodes(asked.result(), window)
-        return WindowAnswer(window, allocations, nodes, dialect.source)
+            allocations = question.allocations(self._get(dialect, "/allocation", _allocation_query(dialect, window)))
+            assets = asked.result()
+        answer = WindowAnswer(window, allocations, question.nodes(assets), dialect.source)
+        self._describe(answer, assets)
+        return answer
 
     def detect(self, window: Window) -> Dialect:
         """Find the dialect by asking about *window*: OpenCost's own port answers 404 to Kubecost's paths."""
@@ -138,132 +124,100 @@ class Kubecost:
             return self._dialect
         for dialect in (KUBECOST, OPENCOST):
             response = self._request(dialect, "/assets", _parameters(window))
-            if response.status_code != requests.codes.not_found:
-                self._body(response, dialect, "/assets")  # a login page is no sign of either
-                self._dialect = dialect
-                log.info("upstream found", extra={"source": dialect.source, "url": self._shown})
-                return dialect
+            if response.status_code != HTTPStatus.NOT_FOUND:
+                self._dialect = _flavour(self._answered(response, dialect, "/assets"), dialect)
+                log.info("upstream found", extra={"source": self._dialect.source, "url": self._server})
+                return self._dialect
         raise ConfigurationError(
-            f"There is no Kubecost at {self._shown}: neither /model/assets nor /assets exists there. "
+            f"There is no Kubecost at {self._server}: neither /model/assets nor /assets exists there. "
             "Set CHARGEBACK_KUBECOST_URL to its address, such as http://kubecost-cost-analyzer.kubecost:9090."
         )
+
+    def _answered(self, response: requests.Response, dialect: Dialect, path: str) -> bytes:
+        """The body of the probe's answer; a server whose stores do not reach to that hour has shown itself, too."""
+        try:
+            return self._body(response, dialect, path)
+        except NoDataError:
+            return b""
+
+    def _describe(self, answer: WindowAnswer, assets: bytes) -> None:
+        """Say once what the server's answers are like, and what should be set."""
+        if self._described:
+            return
+        self._described = True
+        traits = Traits.of(answer)
+        log.info(
+            "upstream answers",
+            extra={
+                "source": answer.source,
+                "assets": "object" if has_one_set(assets) else "list",
+                "adjustments": traits.adjustments,
+                "labels": traits.labels,
+                "provider_ids": traits.provider_ids,
+                "grid": traits.grid or "unknown",
+            },
+        )
+        for wrong, advice in traits.advice():
+            log.warning("upstream needs a setting", extra={"because": wrong, "advice": advice})
 
     def _get(self, dialect: Dialect, path: str, parameters: Mapping[str, str]) -> bytes:
         return self._body(self._request(dialect, path, parameters), dialect, path)
 
     def _body(self, response: requests.Response, dialect: Dialect, path: str) -> bytes:
         """The body of an answer that is JSON and says 200."""
-        where = f"{self._shown}{dialect.path}{path}"
-        kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        where = f"{self._server}{dialect.path}{path}"
         status = response.status_code
-        if status in (requests.codes.unauthorized, requests.codes.forbidden):
+        if response.is_redirect:
+            raise ContractError(_leads_away(where, response))
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise AccessDeniedError(
                 f"{where} answered {status}: it wants other credentials. Check CHARGEBACK_KUBECOST_API_KEY."
             )
-        if kind == "text/html":
+        kind = _kind(response)
+        if kind == "text/html" and not _may_pass(status):
             raise ContractError(
                 f"{where} answered with a web page instead of JSON (status {status}): a login page, or not Kubecost's "
                 "address. Check CHARGEBACK_KUBECOST_URL and CHARGEBACK_KUBECOST_API_KEY."
             )
-        if status >= requests.codes.internal_server_error or status == requests.codes.too_many_requests:
-            raise UnavailableError(f"{where} answered {status} after all retries: {_said(response)}")
-        if status != requests.codes.ok:
-            raise ContractError(f"{where} answered {status}: {_said(response)}")
+        if status != HTTPStatus.OK:
+            raise _refusal(where, response)
         if kind != "application/json":
             raise ContractError(f"{where} answered with {kind or 'no content type'} instead of JSON: {_said(response)}")
         return response.content
 
     def _request(self, dialect: Dialect, path: str, parameters: Mapping[str, str]) -> requests.Response:
-        url = f"{self._base}{dialect.path}{path}"
-        with self._translated(url):
-            return self._session.get(url, params=parameters, timeout=(CONNECT_SECONDS, READ_SECONDS))
-
-    @contextmanager
-    def _translated(self, url: str) -> Iterator[None]:
-        """Turn what requests raises into our errors: every one of its errors derives from RequestException."""
-        where = without_credentials(url)
-        try:
-            yield
-        except requests.exceptions.SSLError as error:
-            raise ConfigurationError(
-                f"{where} showed a certificate that is not trusted. Set CHARGEBACK_KUBECOST_CA_BUNDLE to its CA."
-            ) from error
-        except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema) as error:
-            raise ConfigurationError(f"{where} is not an address. Check CHARGEBACK_KUBECOST_URL.") from error
-        except requests.exceptions.ChunkedEncodingError as error:
-            raise UnavailableError(f"{where} broke off in the middle of its answer; nothing of it was used.") from error
-        except requests.exceptions.Timeout as error:
-            raise UnavailableError(f"{where} did not answer in time.") from error
-        except requests.exceptions.RequestException as error:
-            raise UnavailableError(
-                f"{where} cannot be reached ({type(_root(error)).__name__}). Is the address right, and the server up?"
-            ) from error
-
-    def _allocations(self, body: bytes, window: Window) -> tuple[Allocation, ...]:
-        answer = self._decoded(_ALLOCATION, body, "/allocation")
-        sets = [rows for rows in answer.data or () if rows]
-        if not sets:
-            raise NoDataError(f"{self._shown} has no allocations for {window}.")
-        if len(answer.data or ()) != 1:
-            raise ContractError(f"{self._shown} answered with {len(answer.data or ())} windows instead of {window}.")
-        rows = self._of_cluster(sets[0])
-        for row in rows:
-            self._check_window(row.window, window)
-        if not any(row.properties and row.properties.node for row in rows):
-            raise ContractError(
-                f"{self._shown} answered for {window} with no row that has a node: its query for the pods failed."
-            )
-        return rows
-
-    def _nodes(self, body: bytes, window: Window) -> tuple[Asset, ...]:
-        answer = self._decoded(_ASSETS, body, "/assets")
-        sets = [answer.data] if isinstance(answer.data, dict) else answer.data or []
-        assets = self._of_cluster({key: asset for found in sets for key, asset in (found or {}).items()})
-        nodes = tuple(asset for asset in assets if asset.type == "Node")
-        for node in nodes:
-            if node.window:
-                self._check_window(node.window, window)
-        if not nodes:
-            raise ContractError(f"{self._shown} has no node assets for {window}, although it has allocations.")
-        return nodes
-
-    def _decoded(self, decoder: "msgspec.json.Decoder[_Answer]", body: bytes, path: str) -> _Answer:
-        try:
-            answer = decoder.decode(body)
-        except msgspec.DecodeError as error:
-            raise ContractError(
-                f"{self._shown} gave an answer to {path} that cannot be read: {_cut(str(error))}"
-            ) from error
-        if answer.code != requests.codes.ok:
-            raise ContractError(f"{self._shown} answered {path} with code {answer.code}: {_cut(answer.message or '')}")
-        return answer
-
-    def _of_cluster(self, rows: "Mapping[str, _Row]") -> "tuple[_Row, ...]":
-        """The rows of our cluster: all of them, unless they speak of several."""
-        clusters = {row.properties.cluster for row in rows.values() if row.properties and row.properties.cluster}
-        if self._cluster_id is not None:
-            if clusters and self._cluster_id not in clusters:
-                raise ConfigurationError(
-                    f"{self._shown} knows no cluster {self._cluster_id!r}, only {_listed(clusters)}. "
-                    "Set CHARGEBACK_KUBECOST_CLUSTER_ID to one of them."
-                )
-            return tuple(r for r in rows.values() if r.properties and r.properties.cluster == self._cluster_id)
-        if len(clusters) > 1:
-            raise ConfigurationError(
-                f"{self._shown} speaks of several clusters: {_listed(clusters)}. "
-                "Set CHARGEBACK_KUBECOST_CLUSTER_ID to the one that CHARGEBACK_CLUSTER_ARN names."
-            )
-        return tuple(rows.values())
-
-    def _check_window(self, got: WireWindow, asked: Window) -> None:
-        if (got.start, got.end) != (asked.start, asked.end):
-            raise ContractError(
-                f"{self._shown} answered for {rfc3339(got.start)},{rfc3339(got.end)} instead of {asked}: "
-                "it has no data of that resolution for that time."
+        """Follow no redirect: it would carry the key to another host."""
+        url = f"{self._server}{dialect.path}{path}"
+        with _translated(url):
+            return self._session.get(
+                url,
+                params=parameters,
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
+                allow_redirects=False,
+                verify=self._ca_bundle,  # per request: a session's own bundle gives way to REQUESTS_CA_BUNDLE
             )
 
 
-_Row = TypeVar("_Row", Allocation, Asset)
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    """Turn what requests raises into our errors: every one of its errors derives from RequestException."""
+    try:
+        yield
+    except requests.exceptions.SSLError as error:
+        raise ConfigurationError(
+            f"{url} cannot be trusted ({cut(str(_root(error)))}). If a private CA signed its certificate, set "
+            "CHARGEBACK_KUBECOST_CA_BUNDLE to the CA's certificates."
+        ) from error
+    except (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema) as error:
+        raise ConfigurationError(f"{url} is not an address. Check CHARGEBACK_KUBECOST_URL.") from error
+    except requests.exceptions.ChunkedEncodingError as error:
+        raise UnavailableError(f"{url} broke off in the middle of its answer; nothing of it was used.") from error
+    except requests.exceptions.Timeout as error:
+        raise UnavailableError(f"{url} did not answer in time.") from error
+    except requests.exceptions.RequestException as error:
+        raise UnavailableError(
+            f"{url} cannot be reached ({type(_root(error)).__name__}). Is the address right, and the server up?"
+        ) from error
 
 
 def without_credentials(url: str) -> str:
@@ -272,15 +226,44 @@ def without_credentials(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _session(api_key: str | None, ca_bundle: str | None, retry: Retry) -> requests.Session:
-    session = requests.Session()
+class _Session(requests.Session):
+    """A session that has no eye for redirects: even one that does not follow them fails on a bad address."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Know of none."""
+
+
+def _session(api_key: str | None, credentials: tuple[str, str], retry: Retry) -> requests.Session:
+    session = _Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=retry))
     if api_key:
-        session.headers["X-API-KEY"] = api_key
-    if ca_bundle:
-        session.verify = ca_bundle
+        session.headers[_KEY_HEADER] = _checked(api_key)
+    if any(credentials):
+        user, password = credentials
+        session.auth = HTTPBasicAuth(user.encode(), password.encode())  # as text, requests takes Latin-1 only
     return session
+
+
+def _checked(api_key: str) -> str:
+    """Refuse a key that no header may hold before requests does, which shows it."""
+    if not (api_key.isascii() and api_key.isprintable() and api_key == api_key.strip()):
+        raise ConfigurationError(
+            "CHARGEBACK_KUBECOST_API_KEY holds what no HTTP header may hold, perhaps a line break at its end. "
+            "Set it to the key alone."
+        )
+    return api_key
+
+
+def _flavour(assets: bytes, found: Dialect) -> Dialect:
+    """OpenCost behind its own web server has Kubecost's paths, Kubecost's inner ports have OpenCost's.
+
+    Only OpenCost gives its assets as one object.
+    """
+    is_one_set = has_one_set(assets)
+    if is_one_set is None:
+        return found
+    return replace(OPENCOST if is_one_set else KUBECOST, path=found.path)
 
 
 def _parameters(window: Window) -> dict[str, str]:
@@ -288,26 +271,50 @@ def _parameters(window: Window) -> dict[str, str]:
 
 
 def _allocation_query(dialect: Dialect, window: Window) -> dict[str, str]:
-    step = {} if dialect is OPENCOST else {"step": "1h" if window.length == HOUR else "1d"}  # 1.x gives days else
+    step = {"step": "1h" if window.length == HOUR else "1d"} if dialect.has_steps else {}  # 1.x gives days else
     return {**_parameters(window), **step, **dialect.allocation_parameters}
 
 
-def _said(response: requests.Response) -> str:
-    """What the server said went wrong, short enough to read."""
+def _kind(response: requests.Response) -> str:
+    return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+def _may_pass(status: int) -> bool:
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS
+
+
+def _refusal(where: str, response: requests.Response) -> Exception:
+    """What an answer with a status other than 200 means."""
+    status = response.status_code
+    said = _said(response)
+    if is_out_of_store(message_of(response.content, response.text)):
+        return NoDataError(f"{where} keeps no data of that time: {said}")
+    if _may_pass(status):
+        return UnavailableError(f"{where} answered {status} after all retries: {said}")
+    return ContractError(f"{where} answered {status}: {said}")
+
+
+def _leads_away(where: str, response: requests.Response) -> str:
+    return (
+        f"{where} answered {response.status_code} and leads to {_target(response)}, where the key is not sent. If that "
+        "is a login page, check CHARGEBACK_KUBECOST_API_KEY; if it is Kubecost, set CHARGEBACK_KUBECOST_URL to it."
+    )
+
+
+def _target(response: requests.Response) -> str:
+    """Where a redirect leads, as it may be shown: its query may hold a token."""
     try:
-        message = _ERROR.decode(response.content).message
-    except msgspec.DecodeError:
-        message = response.text
-    return _cut(message or "") or "it gave no reason"
+        target = urlsplit(urljoin(response.url, response.headers["Location"]))
+    except ValueError:
+        return "what is no address"
+    return without_credentials(urlunsplit(target._replace(query="", fragment="")))
 
 
-def _cut(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _MESSAGE_LENGTH else f"{line[:_MESSAGE_LENGTH]}… ({len(text)} characters)"
-
-
-def _listed(names: set[str]) -> str:
-    return ", ".join(sorted(names))
+def _said(response: requests.Response) -> str:
+    """What the server said went wrong, short enough to read; the proxy in front of it gives 502 to 504 as web pages."""
+    if _kind(response) == "text/html":
+        return "a web page"
+    return cut(message_of(response.content, response.text)) or "it gave no reason"
 
 
 def _root(error: BaseException) -> BaseException:

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.attribution import shared_labels
 from pipeline.capacity import Capacity
 from pipeline.join import Container, Node, join
 from pipeline.models import Cluster, VolumeShare, WindowAnswer
@@ -17,8 +18,6 @@ from pipeline.window import Window
 UNMOUNTED = "__unmounted__"
 
 _BYTES_PER_GIB = float(1 << 30)
-_COARSE_GRID = timedelta(minutes=5)
-_FINE_GRID = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def window_rows(answer: WindowAnswer, cluster: Cluster, labels: Iterable[str], c
             VOLUMES: rows.of(VOLUMES, _volume_columns(joined.containers)),
         },
         source=answer.source,
-        grid=_grid(answer),
+        grid=answer.grid,
         nodes_unmatched=len(lost),
         joined_by_name=sum(container.joined_by_name for container in joined.containers),
     )
@@ -105,6 +104,7 @@ _WORKLOAD = {
     "spark_app_id": "spark_app_id",
     "spark_app_name": "spark_app_name",
     "spark_role": "spark_role",
+    "workload_reason": "reason",
 }
 _CAPACITY = ("instance_id", "instance_type", "capacity_type", "availability_zone", "node_pool", "provider_id")
 _AS_GIVEN = (
@@ -140,7 +140,7 @@ def _allocation_columns(containers: Sequence[Container], labels: Sequence[str]) 
         "node": _column(properties, "node", TEXT),
         **_capacity_columns([container.capacity for container in containers]),
         **{column: _column(workloads, field, TEXT) for column, field in _WORKLOAD.items()},
-        "labels": pa.array([_kept(p.labels, labels) for p in properties], LABELS),
+        "labels": pa.array(_labels(containers, labels), LABELS),
         "started_at": _column(allocations, "start", TIMESTAMP),
         "ended_at": _column(allocations, "end", TIMESTAMP),
         **{column: given(column) for column in _AS_GIVEN},
@@ -226,8 +226,19 @@ def _column(things: Sequence[Any], field: str, kind: pa.DataType = DOUBLE) -> pa
     return pa.array([value or None for value in values] if kind is TEXT else values, kind)
 
 
-def _kept(labels: Mapping[str, str] | None, allowed: Sequence[str]) -> list[tuple[str, str]] | None:
-    return None if labels is None else [(key, labels[key]) for key in allowed if key in labels]
+def _labels(containers: Sequence[Container], allowed: Sequence[str]) -> list[list[tuple[str, str]] | None]:
+    """Each container's labels that are *allowed*, and those that only other pods of its workload carry."""
+    known = shared_labels(((c.workload, c.properties.labels) for c in containers), allowed)
+    return [_kept(c.properties.labels, known.get((c.workload.kind, c.workload.id or "")), allowed) for c in containers]
+
+
+def _kept(
+    own: Mapping[str, str] | None, peers: Mapping[str, str] | None, allowed: Sequence[str]
+) -> list[tuple[str, str]] | None:
+    if own is None and not peers:
+        return None
+    own, peers = own or {}, peers or {}
+    return [(key, own[key] if key in own else peers[key]) for key in allowed if key in own or key in peers]
 
 
 def _plus_adjustment(cost: pa.Array, adjustment: pa.Array) -> pa.Array:
@@ -236,18 +247,6 @@ def _plus_adjustment(cost: pa.Array, adjustment: pa.Array) -> pa.Array:
 
 def _gib(values: pa.Array) -> pa.Array:
     return pc.divide(values, _BYTES_PER_GIB)
-
-
-def _grid(answer: WindowAnswer) -> timedelta | None:
-    """The time grid that the rows' minutes lie on: 5 minutes is upstream's default, half of it for a pod met once.
-
-    None where every pod ran through the whole window, which tells nothing.
-    """
-    whole = answer.window.length / timedelta(minutes=1)
-    partial = {row.minutes for row in answer.allocations if row.minutes is not None and row.minutes != whole}
-    if not partial:
-        return None
-    return _COARSE_GRID if all(minutes % 2.5 == 0 for minutes in partial) else _FINE_GRID
 
 
 def _total(rows: pa.Table, column: str) -> float:

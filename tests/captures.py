@@ -26,6 +26,7 @@ class Answer:
     status: int | None
     content_type: str | None
     body: bytes
+    location: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,8 @@ def serving(answering: Answering) -> Iterator[Upstream]:
             self.send_response(answer.status)
             if answer.content_type:
                 self.send_header("Content-Type", answer.content_type)
+            if answer.location:
+                self.send_header("Location", answer.location)
             self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             self.wfile.write(answer.body)

@@ -67,7 +67,7 @@ SELECT
     CAST(NULL AS double) AS billed_cost,
     CAST(NULL AS double) AS list_cost,
     CAST('USD' AS varchar) AS currency,
-    CAST(NULL AS varchar) AS reason,
+    workload_reason AS reason,
     cluster_arn,
     region,
     node,

@@ -27,6 +27,7 @@ SELECT
     spark_app_id,
     spark_app_name,
     spark_role,
+    workload_reason,
     labels,
     MIN(started_at) AS started_at,
     MAX(ended_at) AS ended_at,
@@ -55,4 +56,4 @@ SELECT
     COALESCE(SUM(total_cost), 0e0) AS total_cost
 FROM allocations
 GROUP BY
-    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29

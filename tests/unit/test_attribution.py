@@ -66,7 +66,10 @@ def in_endpoint(workload_id: str = ENDPOINT, **facts: str) -> Workload:
     return Workload(WorkloadKind.INTERACTIVE_ENDPOINT, workload_id, virtual_cluster_id=VIRTUAL_CLUSTER, **facts)
 
 
+ON_DRIVERS_NODE = {"spark-role": "driver", "emr-containers.amazonaws.com/resource.type": "job.run", "role": "critical"}
+
 PLATFORM = Workload(WorkloadKind.PLATFORM)
+HEADROOM = Workload(WorkloadKind.PLATFORM, reason="headroom")
 OTHER = Workload(WorkloadKind.OTHER)
 
 TABLE = {
@@ -139,18 +142,49 @@ TABLE = {
         pod(IN_ENDPOINT | {"emr-containers.amazonaws.com/job.id": JOB}),
         in_job(),
     ),
-    "endpoint: pod that names nothing": (pod(IN_ENDPOINT, "kernel-7"), in_endpoint("kernel-7")),
+    "endpoint: kernel that only its application tells": (
+        pod(IN_ENDPOINT | {"spark-app-selector": APP, "spark-role": "driver"}),
+        in_endpoint(APP, spark_app_id=APP, spark_role="driver"),
+    ),
+    "endpoint: kernel whose endpoint is all that tells": (
+        pod({"emr-containers.amazonaws.com/managed-endpoint-id": ENDPOINT, "spark-role": "executor"}),
+        Workload(WorkloadKind.INTERACTIVE_ENDPOINT, ENDPOINT, spark_role="executor"),
+    ),
+    "endpoint: pod that names nothing": (pod(IN_ENDPOINT, "kernel-7"), in_endpoint("analytics/kernel-7")),
     "Flink on EMR": (
         pod(FLINK | ON_EMR | {"emr-containers.amazonaws.com/resource.type": "flink.deployment"}),
         Workload(WorkloadKind.FLINK, INTERNAL, name="clickstream", emr_internal_id=INTERNAL, spark_role="jobmanager"),
     ),
     "plain Flink": (
         pod(FLINK | {"component": "taskmanager"}, controller=("deployment", "clickstream")),
-        Workload(WorkloadKind.FLINK, "clickstream", name="clickstream", spark_role="taskmanager"),
+        Workload(WorkloadKind.FLINK, "analytics/clickstream", name="clickstream", spark_role="taskmanager"),
+    ),
+    "plain Flink of the same name in another namespace": (
+        pod(FLINK, namespace="sales", controller=("deployment", "clickstream")),
+        Workload(WorkloadKind.FLINK, "sales/clickstream", name="clickstream", spark_role="jobmanager"),
+    ),
+    "Flink by its operator, standalone": (
+        pod(
+            FLINK | {"type": "flink-standalone-kubernetes", "component": "taskmanager"},
+            controller=("statefulset", "clickstream-taskmanager"),
+        ),
+        Workload(WorkloadKind.FLINK, "analytics/clickstream", name="clickstream", spark_role="taskmanager"),
+    ),
+    "Flink by Flink's own manifests": (
+        pod({"app": "flink", "component": "jobmanager"}, controller=("job", "flink-jobmanager")),
+        Workload(WorkloadKind.FLINK, "analytics/flink", name="flink", spark_role="jobmanager"),
+    ),
+    "Flink that only its controller names": (
+        pod(
+            {"type": "flink-standalone-kubernetes"},
+            "clickstream-taskmanager-0",
+            controller=("statefulset", "clickstream-taskmanager"),
+        ),
+        Workload(WorkloadKind.FLINK, "analytics/clickstream", name="clickstream"),
     ),
     "Flink that names nothing": (
         pod({"type": "flink-native-kubernetes"}, "taskmanager-1-1"),
-        Workload(WorkloadKind.FLINK, "taskmanager-1-1"),
+        Workload(WorkloadKind.FLINK, "analytics/taskmanager-1-1"),
     ),
     "Spark Operator on EMR": (pod(DRIVER | ON_EMR | OF_OPERATOR), on_emr(WorkloadKind.SPARK_OPERATOR)),
     "Spark Operator on EMR, told by one label": (
@@ -184,9 +218,56 @@ TABLE = {
             spark_role="driver",
         ),
     ),
+    "Livy, before Spark has put its labels": (
+        pod({"created-by": "livy", "spark-app-tag": "livy-batch-7-Xw3"}, "etl-1f-driver"),
+        Workload(WorkloadKind.SPARK, "livy-batch-7-Xw3"),
+    ),
+    "Livy that names nothing": (
+        pod({"created-by": "livy"}, "etl-1f-driver"),
+        Workload(WorkloadKind.SPARK, "analytics/etl-1f-driver"),
+    ),
+    "Livy on EMR": (
+        pod(DRIVER | ON_EMR | {"created-by": "livy", "spark-app-tag": "livy-batch-7-Xw3"}),
+        on_emr(WorkloadKind.SPARK_SUBMIT),
+    ),
+    "created by another tool": (pod({"created-by": "terraform"}, controller=("deployment", "superset")), OTHER),
+    "Spark that only its name tells": (
+        pod({"spark-app-name": "sales-report", "spark-role": "executor"}, "sales-report-1f-exec-1"),
+        Workload(
+            WorkloadKind.SPARK,
+            "analytics/sales-report",
+            name="sales-report",
+            spark_app_name="sales-report",
+            spark_role="executor",
+        ),
+    ),
     "Spark that names nothing": (
         pod({"spark-role": "driver"}, "etl-driver"),
-        Workload(WorkloadKind.SPARK, "etl-driver", spark_role="driver"),
+        Workload(WorkloadKind.SPARK, "analytics/etl-driver", spark_role="driver"),
+    ),
+    "Spark Connect": (
+        pod(
+            {"sparkoperator.k8s.io/launched-by-spark-operator": "true"},
+            "notebooks-0",
+            controller=("statefulset", "notebooks"),
+        ),
+        Workload(WorkloadKind.SPARK, "analytics/notebooks"),
+    ),
+    "another pod on a node that is kept for drivers": (
+        pod(ON_DRIVERS_NODE, controller=("deployment", "history-server")),
+        OTHER,
+    ),
+    "a daemon set on a node that is kept for drivers": (
+        pod(ON_DRIVERS_NODE, controller=("daemonset", "log-router")),
+        PLATFORM,
+    ),
+    "StartJobRun: executor on a node that is kept for drivers": (
+        pod(ON_DRIVERS_NODE | JOB_RUN | {"emr-containers.amazonaws.com/component": "executor"}),
+        in_job(emr_internal_id=JOB, spark_role="executor"),
+    ),
+    "StartJobRun: job-runner of an old release": (
+        pod(JOB_RUN | {"emr-containers.amazonaws.com/component": "controller"}, controller=("job", JOB)),
+        in_job(emr_internal_id=JOB, spark_role="submitter"),
     ),
     "Spark in a platform's namespace": (
         pod({"spark-app-selector": APP}, namespace="spark-operator"),
@@ -198,7 +279,7 @@ TABLE = {
         pod({}, namespace="streams", controller=("deployment", "flink-kubernetes-operator")),
         PLATFORM,
     ),
-    "headroom": (pod({"reason": "headroom"}, controller=("deployment", "overprovisioning-xl")), PLATFORM),
+    "headroom": (pod({}, controller=("deployment", "overprovisioning-xl")), HEADROOM),
     "another Job": (pod({}, controller=("job", "nightly-backup-28873440")), OTHER),
     "a Deployment called like a job run": (pod({}, controller=("deployment", JOB)), OTHER),
     "a history server": (
@@ -254,78 +335,22 @@ def test_all_pods_of_a_captured_workload_together_tell_each_what_its_own_labels_
             assert found.name == expected.get("app_name"), of["pod"]
 
 
-def test_the_name_that_one_pod_carries_reaches_all_pods_of_its_job_and_no_other() -> None:
-    runner, driver = in_job(spark_role="submitter"), in_job(name="orders", spark_app_id=APP, spark_role="driver")
-    stranger = Workload(WorkloadKind.JOB_RUN, "another", job_run_id="another")
-    known = complete([runner, driver, stranger, OTHER])
-    assert completed(runner, known) == in_job(name="orders", spark_app_id=APP, spark_role="submitter")
-    assert completed(driver, known) == driver
-    assert completed(stranger, known) == stranger
-    assert completed(OTHER, known) == OTHER
-
-
-def test_where_pods_of_a_job_disagree_the_smallest_value_speaks_for_those_that_say_nothing() -> None:
-    silent, first, second = in_job(), in_job(name="orders"), in_job(name="orders-v2")
-    for pods in ([silent, first, second], [second, first, silent]):
-        assert completed(silent, complete(pods)).name == "orders"
-        assert completed(second, complete(pods)).name == "orders-v2"
-
-
-def test_one_id_in_two_kinds_is_two_workloads() -> None:
-    submit = Workload(WorkloadKind.SPARK_SUBMIT, "same", name="backfill")
-    flink = Workload(WorkloadKind.FLINK, "same")
-    assert completed(flink, complete([submit, flink])).name is None
-
-
-def test_a_gateway_is_none_of_the_applications_that_run_behind_it() -> None:
-    gateway = in_endpoint(spark_role="gateway")
-    kernels = [in_endpoint(spark_app_id=f"spark-{n}", emr_internal_id=str(n), spark_role="driver") for n in (1, 2)]
-    known = complete([gateway, *kernels])
-    assert completed(gateway, known) == gateway
-    assert [completed(kernel, known) for kernel in kernels] == kernels
-
-
-@st.composite
-def workloads(draw: st.DrawFn) -> Workload:
-    text = st.none() | st.sampled_from(["a", "b"])
-    kind = draw(st.sampled_from(WorkloadKind))
-    named = kind not in (WorkloadKind.PLATFORM, WorkloadKind.OTHER)
-    job = draw(st.sampled_from(["one", "two"])) if named else None
-    return Workload(
-        kind,
-        job,
-        name=draw(text),
-        virtual_cluster_id=draw(text),
-        job_run_id=job if kind is WorkloadKind.JOB_RUN else None,
-        emr_internal_id=draw(text),
-        spark_app_id=draw(text),
-        spark_app_name=draw(text),
-        spark_role=draw(text),
-    )
-
-
-@settings(deadline=None)
-@given(st.lists(workloads(), max_size=12), st.randoms(use_true_random=False))
-def test_what_pods_say_together_does_not_depend_on_their_order(pods: list[Workload], random: Any) -> None:
-    known = complete(pods)
-    shuffled = random.sample(pods, len(pods))
-    assert complete(shuffled + shuffled[:3]) == known
-    for pod in pods:
-        found = completed(pod, known)
-        assert completed(found, known) == found
-        assert (found.kind, found.id, found.job_run_id, found.spark_role) == (
-            pod.kind,
-            pod.id,
-            pod.job_run_id,
-            pod.spark_role,
-        )
-        assert pod.name in (None, found.name)
-
-
+LIVY = {"created-by": "livy", "spark-app-tag": "livy-batch-7"}
 LABELS = sorted(
-    {sanitised(key) for labels in (JOB_RUN, IN_ENDPOINT, ON_EMR, OF_OPERATOR, DRIVER, FLINK) for key in labels}
+    {sanitised(key) for labels in (JOB_RUN, IN_ENDPOINT, ON_EMR, OF_OPERATOR, DRIVER, FLINK, LIVY) for key in labels}
 )
-VALUES = ["", "x", "job.run", "managed.endpoint", "flink-native-kubernetes", JOB, f"jeg-{ENDPOINT}", "jeg-"]
+VALUES = [
+    "",
+    "x",
+    "job.run",
+    "managed.endpoint",
+    "flink-native-kubernetes",
+    "jobmanager",
+    "livy",
+    JOB,
+    f"jeg-{ENDPOINT}",
+    "jeg-",
+]
 
 
 @settings(deadline=None, max_examples=300)
@@ -341,3 +366,7 @@ def test_every_spark_or_flink_workload_has_an_id(
     workload = attribute(Pod("analytics", name, kind, controller, labels))
     assert bool(workload.id) == (workload.kind not in (WorkloadKind.PLATFORM, WorkloadKind.OTHER))
     assert (workload.job_run_id is not None) == (workload.kind is WorkloadKind.JOB_RUN)
+    flink = workload.kind is WorkloadKind.FLINK
+    better = ("eks_subscription_amazonaws_com_emr_internal_id", "app" if flink else "spark_app_selector")
+    if any(labels.get(key) for key in better):
+        assert workload.id != f"analytics/{name}", "a pod's name stands in only where nothing better is known"

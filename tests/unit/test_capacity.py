@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.capacity import Capacity, CapacityType, capacity
+from pipeline.capacity import Capacity, CapacityType, bare_id, capacity
 from pipeline.models import Asset, sanitised
 from tests.captures import truth
 
@@ -24,7 +24,12 @@ def snake_case_with_prefix(key: str) -> str:
     return f"label_{snake_case(key)}"
 
 
-SPELLINGS = (sanitised, with_prefix, snake_case, snake_case_with_prefix)
+def with_conflict(key: str) -> str:
+    """As kube-state-metrics 2 tells labels apart whose names it made equal."""
+    return f"label_{snake_case(key)}_conflict2"
+
+
+SPELLINGS = (sanitised, with_prefix, snake_case, snake_case_with_prefix, with_conflict)
 
 NODES = {
     "managed node group, On-Demand": (
@@ -69,6 +74,22 @@ NODES = {
     "self-managed, old On-Demand": ({"lifecycle": "OnDemand"}, (CapacityType.ON_DEMAND, None)),
     "Fargate": ({"eks.amazonaws.com/compute-type": "fargate"}, (CapacityType.FARGATE, None)),
     "hybrid node": ({"eks.amazonaws.com/compute-type": "hybrid"}, (CapacityType.UNKNOWN, None)),
+    "hybrid node with a word of its own": (
+        {"eks.amazonaws.com/compute-type": "hybrid", "lifecycle": "leased"},
+        (CapacityType.UNKNOWN, None),
+    ),
+    "a word that nobody knows, before one that says it": (
+        {"node.kubernetes.io/lifecycle": "burst", "lifecycle": "spot"},
+        (CapacityType.SPOT, None),
+    ),
+    "an old provisioner's name beside the node pool's": (
+        {
+            "karpenter.sh/capacity-type": "spot",
+            "karpenter.sh/nodepool": "new",
+            "karpenter.sh/provisioner-name": "old",
+        },
+        (CapacityType.SPOT, "new"),
+    ),
     "a word that nobody knows": ({"karpenter.sh/capacity-type": "borrowed"}, (CapacityType.UNKNOWN, None)),
     "an empty word": ({"eks.amazonaws.com/capacityType": ""}, (CapacityType.UNKNOWN, None)),
     "no label": ({}, (CapacityType.UNKNOWN, None)),
@@ -151,7 +172,12 @@ def test_the_row_fills_what_the_asset_leaves_out() -> None:
 
 @pytest.mark.parametrize(
     ("preemptible", "expected"),
-    [(1.0, CapacityType.SPOT), (0.0, CapacityType.UNKNOWN), (None, CapacityType.UNKNOWN)],
+    [
+        (1.0, CapacityType.SPOT),
+        (0.25, CapacityType.SPOT),
+        (0.0, CapacityType.UNKNOWN),
+        (None, CapacityType.UNKNOWN),
+    ],
 )
 def test_preemptible_says_spot_and_nothing_else(preemptible: float | None, expected: CapacityType) -> None:
     assert capacity(NODE, INSTANCE, {}, Asset(preemptible=preemptible)).capacity_type is expected
@@ -175,6 +201,8 @@ def test_the_node_group_is_the_assets_own_field_where_no_label_names_one() -> No
         ("i-0a1b2c3d", "i-0a1b2c3d"),
         ("4111620e2d-a7063bdd5d9036367c86cb4742d14e4e", None),
         ("eks-hybrid:///us-west-2/analytics/mi-0123456789abcdef0", None),
+        ("kind://docker/kind/kind-worker", None),
+        ("aws:///us-east-1a", None),
         ("mi-0123456789abcdef0", None),
         ("i-02433c41eeaf4504d\n", None),
         ("i-02433C41EEAF4504D", None),
@@ -189,3 +217,50 @@ def test_only_what_looks_like_an_ec2_instance_is_an_instance_id(
     found = capacity(NODE, provider_id, {}, None)
     assert found.instance_id == instance_id
     assert found.provider_id == (provider_id or None)
+
+
+@pytest.mark.parametrize(
+    ("whole", "bare", "instance_id"),
+    [
+        ("aws:///us-east-1a/i-02433c41eeaf4504d", "i-02433c41eeaf4504d", "i-02433c41eeaf4504d"),
+        ("aws://us-east-1/us-east-1-wl1-bos-wlz-1/i-0a1b2c3d", "i-0a1b2c3d", "i-0a1b2c3d"),
+        (
+            "aws:///us-east-1a/4111620e2d-a7063bdd5d9036367c86cb4742d14e4e/fargate-ip-10-0-0-135.ec2.internal",
+            "4111620e2d-a7063bdd5d9036367c86cb4742d14e4e",
+            None,
+        ),
+    ],
+)
+def test_a_whole_provider_id_is_read_as_the_part_that_most_servers_give(
+    whole: str, bare: str, instance_id: str | None
+) -> None:
+    found = capacity(NODE, whole, {}, None)
+    assert (found.provider_id, found.instance_id) == (bare, instance_id)
+    assert found == capacity(NODE, bare, {}, None)
+    assert bare_id(bare) == bare
+
+
+def test_of_labels_that_mean_one_thing_the_plainest_that_says_something_speaks() -> None:
+    labels = {
+        "label_karpenter_sh_nodepool_conflict2": "third",
+        "label_karpenter_sh_nodepool_conflict1": "second",
+        "label_karpenter_sh_nodepool": "first",
+        "label_topology_kubernetes_io_zone_conflict1": "us-east-1b",
+        "label_topology_kubernetes_io_zone": "",
+    }
+    for keys in (list(labels), list(reversed(labels))):
+        found = capacity(NODE, INSTANCE, {}, Asset(labels={key: labels[key] for key in keys}))
+        assert (found.node_pool, found.availability_zone) == ("first", "us-east-1b")
+
+
+def test_an_empty_label_of_the_asset_leaves_the_rows_own() -> None:
+    asset = Asset(labels={"karpenter_sh_capacity_type": ""})
+    assert capacity(NODE, INSTANCE, {"karpenter_sh_capacity_type": "spot"}, asset).capacity_type is CapacityType.SPOT
+
+
+def test_a_hybrid_node_keeps_its_address_and_has_no_instance() -> None:
+    uri = "eks-hybrid:///us-west-2/analytics/mi-0123456789abcdef0"
+    asset = Asset(labels={"eks_amazonaws_com_compute_type": "hybrid"}, node_type="", preemptible=0.0)
+    assert capacity("mi-0123456789abcdef0", uri, {}, asset) == Capacity(
+        None, None, CapacityType.UNKNOWN, None, None, uri
+    )

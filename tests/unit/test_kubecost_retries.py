@@ -5,20 +5,15 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import requests
 import responses
-from responses.matchers import header_matcher
 from responses.registries import OrderedRegistry
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Retry
 
 from pipeline.errors import AccessDeniedError, ChargebackError, ConfigurationError, ContractError, UnavailableError
-from pipeline.kubecost import KUBECOST, OPENCOST, RETRY, Kubecost
+from pipeline.kubecost import KUBECOST, OPENCOST, RETRY, Kubecost, NoDataError
 from pipeline.window import DAY, Window, parse_instant
-
-URL = "http://kubecost.example:9090"
-TEN = Window.hour(parse_instant("2026-11-19T10:00Z"))
-ASSETS = {"code": 200, "data": [{"n1": {"type": "Node", "properties": {"cluster": "one", "name": "n1"}}}]}
+from tests.mocked_kubecost import ASSETS, ASSETS_OF_OPENCOST, NODES, TEN, URL, allocation, allocations, answering
 
 
 @pytest.fixture
@@ -34,20 +29,6 @@ def server() -> Iterator[responses.RequestsMock]:
         yield server
 
 
-def allocation(cluster: str | None = "one", name: str = "row") -> dict[str, Any]:
-    of = {"node": "n1", "pod": name} | ({"cluster": cluster} if cluster else {})
-    return {"name": name, "window": {"start": "2026-11-19T10:00:00Z", "end": "2026-11-19T11:00:00Z"}, "properties": of}
-
-
-def allocations(*rows: dict[str, Any]) -> dict[str, Any]:
-    return {"code": 200, "data": [{str(number): row for number, row in enumerate(rows)}]}
-
-
-def answering(server: responses.RequestsMock, *rows: dict[str, Any], path: str = "/model") -> None:
-    server.get(f"{URL}{path}/assets", json=ASSETS)
-    server.get(f"{URL}{path}/allocation", json=allocations(*rows))
-
-
 def asked(server: responses.RequestsMock, path: str) -> dict[str, list[str]]:
     """The parameters of the last request for *path*."""
     urls = [urlsplit(call.request.url or "") for call in server.calls]
@@ -58,7 +39,7 @@ def test_what_may_pass_is_asked_again_until_there_is_an_answer(ordered: response
     ordered.get(f"{URL}/model/assets", status=503, body="starting")
     ordered.get(f"{URL}/model/assets", status=429, headers={"Retry-After": "1"})
     ordered.get(f"{URL}/model/assets", json=ASSETS)
-    assert Kubecost(URL).detect(TEN) is KUBECOST
+    assert Kubecost(URL).detect(TEN) == KUBECOST
     assert len(ordered.calls) == 3
 
 
@@ -87,6 +68,16 @@ def test_what_will_not_change_is_asked_once(
     with pytest.raises(error, match=said):
         Kubecost(URL).detect(TEN)
     assert len(server.calls) == 1
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_the_web_page_of_a_proxy_whose_server_is_away_is_no_login_page(
+    server: responses.RequestsMock, status: int
+) -> None:
+    page = "<html><h1>Gateway Time-out</h1></html>"
+    server.get(f"{URL}/model/assets", status=status, body=page, content_type="text/html")
+    with pytest.raises(UnavailableError, match=f"answered {status} after all retries: a web page$"):
+        Kubecost(URL, retry=Retry(0, raise_on_status=False)).detect(TEN)
 
 
 def test_a_path_that_is_not_there_is_asked_for_once_in_each_dialect(ordered: responses.RequestsMock) -> None:
@@ -135,7 +126,7 @@ def test_a_server_that_asks_for_patience_gets_it() -> None:
         thread = Thread(target=busy.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
-            assert Kubecost(f"http://127.0.0.1:{busy.server_port}", retry=policy).detect(TEN) is KUBECOST
+            assert Kubecost(f"http://127.0.0.1:{busy.server_port}", retry=policy).detect(TEN) == KUBECOST
         finally:
             busy.shutdown()
             thread.join()
@@ -164,7 +155,7 @@ def test_kubecost_is_asked_for_plain_hours_without_idle_or_shared_cost(server: r
 
 def test_opencost_is_asked_in_its_own_words(server: responses.RequestsMock) -> None:
     server.get(f"{URL}/model/assets", status=404, body="404 page not found")
-    answering(server, allocation(), path="")
+    answering(server, allocation(), path="", assets=ASSETS_OF_OPENCOST)
     assert Kubecost(URL).window(TEN).source == OPENCOST.source == "opencost"
     window = {"window": ["2026-11-19T10:00:00Z,2026-11-19T11:00:00Z"]}
     assert asked(server, "/allocation") == window | {"accumulate": ["false"], "includeIdle": ["false"]}
@@ -180,6 +171,23 @@ def test_a_day_is_asked_for_in_steps_of_a_day(server: responses.RequestsMock) ->
     assert asked(server, "/model/allocation")["window"] == ["2026-11-19T00:00:00Z,2026-11-20T00:00:00Z"]
 
 
+def test_opencost_behind_its_own_web_server_is_told_by_its_assets(server: responses.RequestsMock) -> None:
+    answering(server, allocation(), assets=ASSETS_OF_OPENCOST)
+    kubecost = Kubecost(URL)
+    assert kubecost.window(TEN).source == "opencost"
+    assert kubecost.detect(TEN).hourly_retention == OPENCOST.hourly_retention
+    assert asked(server, "/model/allocation")["includeIdle"] == ["false"]
+
+
+def test_a_port_of_kubecost_without_its_web_server_is_told_by_its_assets(server: responses.RequestsMock) -> None:
+    server.get(f"{URL}/model/assets", status=404, body="404 page not found")
+    answering(server, allocation(), path="")
+    kubecost = Kubecost(URL)
+    assert kubecost.window(TEN).source == "kubecost"
+    assert kubecost.detect(TEN).hourly_retention == KUBECOST.hourly_retention
+    assert asked(server, "/allocation")["step"] == ["1h"]
+
+
 @pytest.mark.parametrize("address", [URL, f"{URL}/", f"{URL}/model", f"{URL}/model/"])
 def test_the_address_may_end_with_a_slash_or_with_model(server: responses.RequestsMock, address: str) -> None:
     answering(server, allocation())
@@ -192,19 +200,6 @@ def test_the_dialect_is_looked_for_once(server: responses.RequestsMock) -> None:
     kubecost.window(TEN)
     kubecost.window(TEN)
     assert len(server.calls) == 1 + 2 + 2
-
-
-def test_the_api_key_goes_along_with_every_request(server: responses.RequestsMock) -> None:
-    match = [header_matcher({"X-API-KEY": "key-1"})]
-    server.get(f"{URL}/model/assets", json=ASSETS, match=match)
-    server.get(f"{URL}/model/allocation", json=allocations(allocation()), match=match)
-    assert len(Kubecost(URL, api_key="key-1").window(TEN).allocations) == 1
-
-
-def test_without_a_key_none_is_sent(server: responses.RequestsMock) -> None:
-    answering(server, allocation())
-    Kubecost(URL).window(TEN)
-    assert not any("X-API-KEY" in call.request.headers for call in server.calls)
 
 
 def test_of_several_clusters_none_is_guessed(server: responses.RequestsMock) -> None:
@@ -229,37 +224,90 @@ def test_a_cluster_id_that_the_server_does_not_know_is_a_setting_to_correct(serv
         Kubecost(URL, cluster_id="three").window(TEN)
 
 
-FAILURES: dict[str, dict[str, Any]] = {
-    "bad request": {"status": 400},
-    "other credentials": {"status": 401},
-    "unavailable": {"status": 503},
-    "a web page": {"body": "<html>", "content_type": "text/html"},
-    "text": {"body": "hello", "content_type": "text/plain"},
-    "no connection": {"body": requests.exceptions.ConnectionError("refused")},
-    "no answer in time": {"body": requests.exceptions.ReadTimeout("slow")},
-}
-
-
-@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
-def test_credentials_in_the_address_are_sent_and_never_shown(
-    server: responses.RequestsMock, failure: dict[str, Any]
-) -> None:
-    address = URL.replace("//", "//finops:hunter2@")
-    server.get(f"{address}/model/assets", **failure)
-    with pytest.raises(ChargebackError, match=f"{URL}/model/assets") as failed:
-        Kubecost(address).detect(TEN)
-    assert "hunter2" not in str(failed.value)
-    assert server.calls[0].request.headers["Authorization"].startswith("Basic ")
+BOUNDARY = (
+    "boundary error: requested [2026-11-19T10:00:00+0000, 2026-11-19T11:00:00+0000); supported "
+    "[2026-11-20T00:00:00+0000, 2026-11-21T12:00:00+0000): Store[1h]: store does not have coverage to perform query"
+)
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    "failure",
     [
-        ("http://finops:hunter2@kubecost:port", "http://kubecost:port/model/assets is not an address"),
-        ("http://finops:hunter2@127.0.0.1:9", "http://127.0.0.1:9/model/assets cannot be reached"),
+        {"status": 500, "json": {"code": 500, "data": None, "message": BOUNDARY}},
+        {"status": 500, "body": f"Error getting assets: {BOUNDARY}", "content_type": "text/plain"},
+        {"status": 200, "json": {"code": 500, "data": None, "message": BOUNDARY}},
+        {"status": 400, "json": {"code": 400, "message": "Store[1d]: store does not have coverage to perform query"}},
     ],
 )
-def test_an_address_that_leads_nowhere_is_shown_without_its_credentials(address: str, said: str) -> None:
-    with pytest.raises(ChargebackError, match=said) as failed:
-        Kubecost(address, retry=Retry(0)).detect(TEN)
-    assert "hunter2" not in str(failed.value)
+@pytest.mark.parametrize("path", ["/model/allocation", "/model/assets"])
+def test_an_hour_that_no_store_reaches_is_no_data(
+    server: responses.RequestsMock, path: str, failure: dict[str, Any]
+) -> None:
+    server.get(f"{URL}{path}", **failure)
+    other = (
+        ("/model/assets", ASSETS) if path == "/model/allocation" else ("/model/allocation", allocations(allocation()))
+    )
+    server.get(f"{URL}{other[0]}", json=other[1])
+    with pytest.raises(NoDataError, match="keeps no data of"):
+        Kubecost(URL, retry=Retry(0, raise_on_status=False)).window(TEN)
+
+
+def test_a_server_that_has_nothing_of_the_hour_has_shown_its_dialect_all_the_same(
+    server: responses.RequestsMock,
+) -> None:
+    server.get(f"{URL}/model/assets", status=500, json={"code": 500, "message": BOUNDARY})
+    assert Kubecost(URL, retry=Retry(0, raise_on_status=False)).detect(TEN) == KUBECOST
+
+
+@pytest.mark.parametrize("nameless", [{"node": "n1"}, None])
+def test_with_a_cluster_id_a_row_that_names_no_cluster_is_refused_not_dropped(
+    server: responses.RequestsMock, nameless: dict[str, Any] | None
+) -> None:
+    answering(server, allocation("one"), allocation() | {"properties": nameless})
+    with pytest.raises(ContractError, match="1 rows that name no cluster, which may belong to 'one' or not"):
+        Kubecost(URL, cluster_id="one").window(TEN)
+
+
+def test_with_a_cluster_id_a_node_that_names_no_cluster_is_refused_and_a_bucket_is_not(
+    server: responses.RequestsMock,
+) -> None:
+    bucket = {"bucket": {"type": "Cloud", "properties": {"providerID": "logs"}}}
+    answering(server, allocation("one"), assets={"code": 200, "data": [NODES | bucket]})
+    assert len(Kubecost(URL, cluster_id="one").window(TEN).nodes) == 1
+    server.reset()
+    answering(server, allocation("one"), assets={"code": 200, "data": [NODES | {"n2": {"type": "Node"}}]})
+    with pytest.raises(ContractError, match="1 rows that name no cluster"):
+        Kubecost(URL, cluster_id="one").window(TEN)
+
+
+def test_without_a_cluster_id_rows_that_name_no_cluster_are_the_only_ones_there_are(
+    server: responses.RequestsMock,
+) -> None:
+    answering(server, allocation(None, "a"), allocation("one", "b"))
+    assert [row.name for row in Kubecost(URL).window(TEN).allocations] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b'{"code": 200, "data": [{"row": ',
+        b'{"code": 200, "data": [{"\xff": {}}]}',
+        b'{"code": 200, "data": [{}], "more": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"code": 1e999}',
+        b'{"code": 200, "data": [{"row": {"name": "row", "window": {"start": "null", "end": "null"}}}]}',
+    ],
+    ids=["empty", "truncated", "no UTF-8", "too deep", "too large", "an open window"],
+)
+def test_what_cannot_be_read_is_one_sentence(server: responses.RequestsMock, body: bytes) -> None:
+    server.get(f"{URL}/model/assets", json=ASSETS)
+    server.get(f"{URL}/model/allocation", body=body, content_type="application/json")
+    with pytest.raises(ContractError, match="gave an answer to /allocation that cannot be read"):
+        Kubecost(URL).window(TEN)
+
+
+def test_an_answer_about_the_beginning_of_time_is_refused_like_any_other(server: responses.RequestsMock) -> None:
+    window = {"start": "0001-01-01T00:00:00+14:00", "end": "9999-12-31T23:59:59-14:00"}
+    answering(server, allocation() | {"window": window})
+    with pytest.raises(ContractError, match="answered for 0001-01-01T00:00:00"):
+        Kubecost(URL).window(TEN)

@@ -1,0 +1,222 @@
+"""Which answers of Kubecost and OpenCost may be written, and what they show of the server that gave them."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from math import isfinite
+from typing import TypeVar
+
+import msgspec
+
+from pipeline.errors import ConfigurationError, ContractError
+from pipeline.models import COARSE_GRID, Allocation, Asset, WindowAnswer, WireWindow
+from pipeline.window import Window
+
+_MESSAGE_LENGTH = 300  # OpenCost repeats whole PromQL queries: 33 kB have been seen
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_OUT_OF_STORE = ("boundary error", "does not have coverage")  # of Kubecost's stores, in an answer with status 500
+
+
+class NoDataError(ContractError):
+    """Nothing is known of the time: no row in a well-formed answer, or a store that does not reach that far.
+
+    Right before history began, wrong after.
+    """
+
+
+class _AllocationAnswer(msgspec.Struct, frozen=True):
+    code: int
+    data: list[dict[str, Allocation] | None] | None = None
+    message: str | None = None
+
+
+class _AssetAnswer(msgspec.Struct, frozen=True):
+    code: int
+    data: list[dict[str, Asset] | None] | dict[str, Asset] | None = None
+    message: str | None = None
+
+
+class _AnyAnswer(msgspec.Struct, frozen=True):
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    message: str | None = None
+
+
+_Answer = TypeVar("_Answer", _AllocationAnswer, _AssetAnswer)
+_Row = TypeVar("_Row", Allocation, Asset)
+
+_ALLOCATIONS = msgspec.json.Decoder(_AllocationAnswer)
+_ASSETS = msgspec.json.Decoder(_AssetAnswer)
+_ANY = msgspec.json.Decoder(_AnyAnswer)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What was asked: for *window*, of the server shown as *server*, about *cluster_id* or the only cluster it has.
+
+    Reading an answer raises NoDataError where it has none, ConfigurationError where it is about other clusters, and
+    ContractError where it may not be written.
+    """
+
+    server: str
+    window: Window
+    cluster_id: str | None
+
+    def allocations(self, body: bytes) -> tuple[Allocation, ...]:
+        """The rows of an answer to `/allocation`: one set, of this window, in which pods have nodes."""
+        answer = self._decoded(_ALLOCATIONS, body, "/allocation")
+        sets = [rows for rows in answer.data or () if rows]
+        if not sets:
+            raise NoDataError(f"{self.server} has no allocations for {self.window}.")
+        if len(answer.data or ()) != 1:
+            raise ContractError(f"{self.server} answered with {len(answer.data or ())} windows, not {self.window}.")
+        rows = self._of_cluster(sets[0].values())
+        for row in rows:
+            self._check_window(row.window)
+        self._check_totals(rows)
+        if not any(row.properties and row.properties.node for row in rows):
+            raise ContractError(
+                f"{self.server} answered for {self.window} with no row that has a node: its query for the pods failed."
+            )
+        return rows
+
+    def nodes(self, body: bytes) -> tuple[Asset, ...]:
+        """The nodes in an answer to `/assets`, a list of sets or one set; disks and load balancers are passed over."""
+        answer = self._decoded(_ASSETS, body, "/assets")
+        sets = [answer.data] if isinstance(answer.data, dict) else answer.data or []
+        assets = (asset for found in sets for asset in (found or {}).values())
+        nodes = self._of_cluster([asset for asset in assets if asset.type == "Node"])
+        for node in nodes:
+            if node.window:
+                self._check_window(node.window)
+        if not nodes:
+            raise ContractError(f"{self.server} has no node assets for {self.window}, although it has allocations.")
+        return nodes
+
+    def _decoded(self, decoder: "msgspec.json.Decoder[_Answer]", body: bytes, path: str) -> _Answer:
+        try:
+            answer = decoder.decode(body)
+        except _UNREADABLE as error:
+            said = cut(str(error))
+            raise ContractError(f"{self.server} gave an answer to {path} that cannot be read: {said}") from error
+        message = answer.message or ""
+        if is_out_of_store(message):
+            raise NoDataError(f"{self.server} keeps no data of {self.window}: {cut(message)}")
+        if answer.code != HTTPStatus.OK:
+            raise ContractError(f"{self.server} answered {path} with code {answer.code}: {cut(message)}")
+        return answer
+
+    def _of_cluster(self, rows: "Iterable[_Row]") -> "tuple[_Row, ...]":
+        """The rows of our cluster: all of them, unless they speak of several."""
+        rows = tuple(rows)
+        clusters = {row.properties.cluster for row in rows if row.properties and row.properties.cluster}
+        if self.cluster_id is not None:
+            self._check_clusters(self.cluster_id, clusters, rows)
+            return tuple(row for row in rows if row.properties and row.properties.cluster == self.cluster_id)
+        if len(clusters) > 1:
+            raise ConfigurationError(
+                f"{self.server} speaks of several clusters: {_listed(clusters)}. "
+                "Set CHARGEBACK_KUBECOST_CLUSTER_ID to the one that CHARGEBACK_CLUSTER_ARN names."
+            )
+        return rows
+
+    def _check_clusters(self, wanted: str, clusters: "set[str]", rows: "Iterable[Allocation | Asset]") -> None:
+        """Refuse what cannot be told apart: a row that names no cluster may be ours, or another's."""
+        if clusters and wanted not in clusters:
+            raise ConfigurationError(
+                f"{self.server} knows no cluster {wanted!r}, only {_listed(clusters)}. "
+                "Set CHARGEBACK_KUBECOST_CLUSTER_ID to one of them."
+            )
+        nameless = sum(1 for row in rows if not row.properties or not row.properties.cluster)
+        if nameless:
+            raise ContractError(
+                f"{self.server} answered for {self.window} with {nameless} rows that name no cluster, which may belong "
+                f"to {wanted!r} or not. If it knows only this cluster, unset CHARGEBACK_KUBECOST_CLUSTER_ID."
+            )
+
+    def _check_totals(self, rows: Iterable[Allocation]) -> None:
+        """Refuse numbers that do not add up to one, in whatever order: nothing could be compared with their sum."""
+        for field in ("cpu_core_hours", "total_cost"):
+            if not isfinite(sum(abs(getattr(row, field) or 0.0) for row in rows)):
+                raise ContractError(f"{self.server} answered for {self.window} with a {field} beyond all numbers.")
+
+    def _check_window(self, got: WireWindow) -> None:
+        if (got.start, got.end) != (self.window.start, self.window.end):
+            raise ContractError(
+                f"{self.server} answered for {got.start.isoformat()},{got.end.isoformat()} instead of {self.window}: "
+                "it has no data of that resolution for that time."
+            )
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What an answer shows of its server; *grid* is None where it does not show."""
+
+    adjustments: bool
+    labels: bool
+    provider_ids: bool
+    grid: timedelta | None
+
+    @classmethod
+    def of(cls, answer: WindowAnswer) -> "Traits":
+        """Look through all rows of *answer*."""
+        properties = [row.properties for row in answer.allocations if row.properties]
+        return cls(
+            adjustments=any(getattr(row, field) for row in answer.allocations for field in _ADJUSTMENTS),
+            labels=any(of.labels for of in properties),
+            provider_ids=any(of.provider_id for of in properties),
+            grid=answer.grid,
+        )
+
+    def advice(self) -> Iterator[tuple[str, str]]:
+        """What is wrong with the server's answers, each with what to set."""
+        if not self.labels:
+            yield "no row has labels", _LABELS_ADVICE
+        if not self.provider_ids:
+            yield "no row has a provider ID", _PROVIDER_IDS_ADVICE
+        if self.grid == COARSE_GRID:
+            yield "pod times lie on a grid of 5 minutes", _GRID_ADVICE
+
+
+_ADJUSTMENTS = tuple(field for field in Allocation.__struct_fields__ if field.endswith("_adjustment"))
+_LABELS_ADVICE = (
+    "No pod can be told from another. If kube-state-metrics gives the labels, start it with "
+    "--metric-labels-allowlist=namespaces=[*],nodes=[*],pods=[*]."
+)
+_PROVIDER_IDS_ADVICE = "Nodes are found by their names. OpenCost 1.119.0 leaves the IDs out: take another version."
+_GRID_ADVICE = (
+    "Up to 5 minutes of every pod are lost. Set PROMETHEUS_QUERY_RESOLUTION_SECONDS=60 on OpenCost, "
+    "ETL_RESOLUTION_SECONDS=60 on Kubecost and on OpenCost before 2025."
+)
+
+
+def has_one_set(body: bytes) -> bool | None:
+    """Whether assets come as one object, as OpenCost gives them, or as a list of sets; None where none is shown."""
+    try:
+        first = bytes(_ANY.decode(body).data)[:1]
+    except _UNREADABLE:
+        return None
+    return {b"{": True, b"[": False}.get(first)
+
+
+def message_of(body: bytes, text: str) -> str:
+    """What an error's *body* says, or else its *text*."""
+    try:
+        return _ANY.decode(body).message or ""
+    except _UNREADABLE:
+        return text
+
+
+def is_out_of_store(message: str) -> bool:
+    """Whether a server's *message* says that none of its stores reaches to the time asked for."""
+    return any(sign in message for sign in _OUT_OF_STORE)
+
+
+def cut(text: str) -> str:
+    """*text* on one line, short enough to read; what a terminal would obey instead of show is a `?`."""
+    line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+    return line if len(line) <= _MESSAGE_LENGTH else f"{line[:_MESSAGE_LENGTH]}… ({len(text)} characters)"
+
+
+def _listed(names: "set[str]") -> str:
+    return cut(", ".join(sorted(names)))
