@@ -5,12 +5,12 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint docs lock clean
+.PHONY: help demo serve test soak lint docs lock clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
-$(READY): requirements-dev.lock pyproject.toml
+$(READY): requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	  || { echo "Python 3.11, 3.12 or 3.13 is needed; name one: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
@@ -25,7 +25,10 @@ serve: $(READY) ## the same, and leave the stack up for your own queries
 	$(BIN)/chargeback demo --serve
 
 test: $(READY) ## run every test
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+soak: $(READY) ## kill 200 collecting runs at random moments, and see each healed
+	SOAK_KILLS=200 $(BIN)/python -m pytest --numprocesses 2 tests/end_to_end/test_kills.py
 
 lint: $(READY) ## formatting, lint, types, layers
 	$(BIN)/ruff format --check .
@@ -33,8 +36,9 @@ lint: $(READY) ## formatting, lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(READY) ## write the data dictionary again
+docs: $(READY) ## write the generated pages of docs/ again
 	$(BIN)/python -m pipeline.dictionary > docs/data-dictionary.md
+	$(BIN)/python -m pipeline.settings > docs/settings.md
 
 lock: ## compile the locks again from pyproject.toml (needs uv)
 	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 \

@@ -123,17 +123,19 @@ def status(since: datetime | None, until: datetime | None, form: str, now: datet
 @month_option
 @acts_at
 def verify(month: "Month | None", now: datetime) -> None:  # noqa: ARG001  every command takes --now
-    """Run every check, and print the rows that break one."""
+    """Run every check over one month, and print the rows that break one."""
     from pipeline.output import offenders_table, verdict_table
     from pipeline.progress import tracked
+    from pipeline.report import newest_month
     from pipeline.settings import LakeSettings
     from pipeline.verify import failed
     from pipeline.verify import verify as verdicts_of
 
     settings = _settings(LakeSettings)
     warehouse = _published(settings)
+    month = month or newest_month(warehouse)
     verdicts = list(tracked(verdicts_of(warehouse, month, has_cur=settings.cur_table is not None), "Checking"))
-    _show(verdict_table(verdicts))
+    _show(verdict_table(verdicts, month))
     for verdict in verdicts:
         if verdict.broken:
             _show(offenders_table(verdict))

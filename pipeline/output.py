@@ -12,6 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.month import Month
 from pipeline.report import TOTAL, Report
 from pipeline.status import DayStatus, HourState
 from pipeline.verify import Verdict
@@ -95,9 +96,9 @@ def report_json(report: Report) -> str:
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
-def verdict_table(verdicts: Iterable[Verdict]) -> Table:
-    """What every check found, a line each."""
-    table = Table(title="Checks", box=box.SIMPLE_HEAD)
+def verdict_table(verdicts: Iterable[Verdict], month: Month | None = None) -> Table:
+    """What every check found over *month*, a line each."""
+    table = Table(title=f"Checks, {month}" if month else "Checks", box=box.SIMPLE_HEAD)
     for heading in ("check", "severity", "result"):
         table.add_column(heading)
     for verdict in verdicts:
