@@ -1,8 +1,12 @@
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+
+if TYPE_CHECKING:
+    from moto.emrcontainers.models import EMRContainersBackend
 
 CLUSTER_ARN = "arn:aws:eks:us-east-1:111122223333:cluster/analytics-prod"
 
@@ -37,3 +41,20 @@ def aws(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 def bucket(aws: str) -> str:
     boto3.client("s3").create_bucket(Bucket="lake")
     return "lake"
+
+
+@pytest.fixture(scope="session")
+def emr_url() -> Iterator[str]:
+    from tests.emr_account import emr_server  # it builds the demo's estate, which few tests need
+
+    with emr_server() as url:
+        yield url
+
+
+@pytest.fixture
+def account(emr_url: str, monkeypatch: pytest.MonkeyPatch) -> "Iterator[EMRContainersBackend]":
+    """The EMR resources of the demo's estate, as EMR knows them, beside an empty lake."""
+    from tests.emr_account import emr_account
+
+    with emr_account(emr_url, monkeypatch) as known:
+        yield known

@@ -1,29 +1,15 @@
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import boto3
-import pytest
 from moto.emrcontainers.models import EMRContainersBackend
 
 from pipeline.demo import emr_containers
 from pipeline.demo.estate.estate import Estate
 from pipeline.tables import JOB_RUNS, MANAGED_ENDPOINTS
 from pipeline.window import HOUR
-from tests.emr_account import ESTATE, NOW, emr, emr_account, emr_server, naive, refreshed, rows
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with emr_server() as url:
-        yield url
-
-
-@pytest.fixture
-def account(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[EMRContainersBackend]:
-    with emr_account(server, monkeypatch) as known:
-        yield known
+from tests.emr_account import ESTATE, NOW, emr, naive, refreshed, rows
 
 
 def test_the_demo_lists_nothing_that_has_not_begun_and_ends_nothing_that_still_runs(

@@ -1,5 +1,4 @@
 import json
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,24 +9,10 @@ from pipeline.errors import AccessDeniedError, ContractError, TemporaryError, Un
 from pipeline.tables import JOB_RUNS
 from tests.captures import Answer, Answering, Request, json_answer, serving
 from tests.emr_account import (
-    emr_account,
-    emr_server,
     objects,
     refreshed,
     rows,
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with emr_server() as url:
-        yield url
-
-
-@pytest.fixture
-def account(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[EMRContainersBackend]:
-    with emr_account(server, monkeypatch) as known:
-        yield known
 
 
 @pytest.fixture

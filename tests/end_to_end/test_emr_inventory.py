@@ -1,5 +1,4 @@
 import time
-from collections.abc import Iterator
 from datetime import date
 from io import BytesIO
 from typing import Any
@@ -27,8 +26,6 @@ from tests.emr_account import (
     NOW,
     OBJECT,
     emr,
-    emr_account,
-    emr_server,
     forget_objects,
     lake,
     naive,
@@ -36,18 +33,6 @@ from tests.emr_account import (
     refreshed,
     rows,
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with emr_server() as url:
-        yield url
-
-
-@pytest.fixture
-def account(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[EMRContainersBackend]:
-    with emr_account(server, monkeypatch) as known:
-        yield known
 
 
 def states(table: Table, key: str) -> dict[str, str]:

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from types import SimpleNamespace
@@ -18,26 +17,12 @@ from tests.emr_account import (
     NOW,
     OBJECT,
     emr,
-    emr_account,
-    emr_server,
     forget_objects,
     lake,
     objects,
     refreshed,
     rows,
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with emr_server() as url:
-        yield url
-
-
-@pytest.fixture
-def account(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[EMRContainersBackend]:
-    with emr_account(server, monkeypatch) as known:
-        yield known
 
 
 def test_a_writer_that_was_overtaken_reads_again_and_loses_no_row(account: EMRContainersBackend) -> None:
