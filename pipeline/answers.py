@@ -10,9 +10,22 @@ from typing import TypeVar
 import msgspec
 
 from pipeline.errors import ConfigurationError, ContractError
-from pipeline.models import COARSE_GRID, Allocation, Asset, WindowAnswer, WireWindow
+from pipeline.models import (
+    ALLOCATION,
+    COARSE_GRID,
+    NOBODY,
+    Allocation,
+    Allocations,
+    Asset,
+    WindowAnswer,
+    WireWindow,
+    time_grid,
+)
 from pipeline.window import Window
 
+Body = bytes | bytearray
+
+_LOOKED_AT = 1000
 _MESSAGE_LENGTH = 300  # OpenCost repeats whole PromQL queries: 33 kB have been seen
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _OUT_OF_STORE = ("boundary error", "does not have coverage")  # of Kubecost's stores, in an answer with status 500
@@ -27,7 +40,7 @@ class NoDataError(ContractError):
 
 class _AllocationAnswer(msgspec.Struct, frozen=True):
     code: int
-    data: list[dict[str, Allocation] | None] | None = None
+    data: list[dict[str, msgspec.Raw] | None] | None = None
     message: str | None = None
 
 
@@ -42,8 +55,19 @@ class _AnyAnswer(msgspec.Struct, frozen=True):
     message: str | None = None
 
 
+class _Read(msgspec.Struct, frozen=True, gc=False):
+    """A row as it came, and what is checked of it."""
+
+    encoded: msgspec.Raw
+    cluster: str | None
+    window: WireWindow
+    has_node: bool
+    cpu_core_hours: float
+    total_cost: float
+
+
 _Answer = TypeVar("_Answer", _AllocationAnswer, _AssetAnswer)
-_Row = TypeVar("_Row", Allocation, Asset)
+_Row = TypeVar("_Row", _Read, Asset)
 
 _ALLOCATIONS = msgspec.json.Decoder(_AllocationAnswer)
 _ASSETS = msgspec.json.Decoder(_AssetAnswer)
@@ -62,25 +86,37 @@ class Question:
     window: Window
     cluster_id: str | None
 
-    def allocations(self, body: bytes) -> tuple[Allocation, ...]:
-        """The rows of an answer to `/allocation`: one set, of this window, in which pods have nodes."""
+    def allocations(self, body: Body) -> Allocations:
+        """The rows of an answer to `/allocation`: one set, of this window, in which pods have nodes.
+
+        Each row is read, and none of them kept but as it came: labels are most of a row, and few of them are needed.
+        """
         answer = self._decoded(_ALLOCATIONS, body, "/allocation")
         sets = [rows for rows in answer.data or () if rows]
         if not sets:
             raise NoDataError(f"{self.server} has no allocations for {self.window}.")
         if len(answer.data or ()) != 1:
             raise ContractError(f"{self.server} answered with {len(answer.data or ())} windows, not {self.window}.")
-        rows = self._of_cluster(sets[0].values())
+        rows = self._of_cluster([self._read(name, row) for name, row in sets[0].items()])
         for row in rows:
             self._check_window(row.window)
         self._check_totals(rows)
-        if not any(row.properties and row.properties.node for row in rows):
+        if not any(row.has_node for row in rows):
             raise ContractError(
                 f"{self.server} answered for {self.window} with no row that has a node: its query for the pods failed."
             )
-        return rows
+        return Allocations(row.encoded for row in rows)
 
-    def nodes(self, body: bytes) -> tuple[Asset, ...]:
+    def _read(self, name: str, encoded: msgspec.Raw) -> _Read:
+        try:
+            row = ALLOCATION.decode(encoded)
+        except _UNREADABLE as error:
+            said = cut(f"{error}, in the row {name}")
+            raise ContractError(f"{self.server} gave an answer to /allocation that cannot be read: {said}") from error
+        of = row.properties or NOBODY
+        return _Read(encoded, of.cluster, row.window, bool(of.node), row.cpu_core_hours or 0.0, row.total_cost or 0.0)
+
+    def nodes(self, body: Body) -> tuple[Asset, ...]:
         """The nodes in an answer to `/assets`, a list of sets or one set; disks and load balancers are passed over."""
         answer = self._decoded(_ASSETS, body, "/assets")
         sets = [answer.data] if isinstance(answer.data, dict) else answer.data or []
@@ -93,7 +129,7 @@ class Question:
             raise ContractError(f"{self.server} has no node assets for {self.window}, although it has allocations.")
         return nodes
 
-    def _decoded(self, decoder: "msgspec.json.Decoder[_Answer]", body: bytes, path: str) -> _Answer:
+    def _decoded(self, decoder: "msgspec.json.Decoder[_Answer]", body: Body, path: str) -> _Answer:
         try:
             answer = decoder.decode(body)
         except _UNREADABLE as error:
@@ -109,10 +145,10 @@ class Question:
     def _of_cluster(self, rows: "Iterable[_Row]") -> "tuple[_Row, ...]":
         """The rows of our cluster: all of them, unless they speak of several."""
         rows = tuple(rows)
-        clusters = {row.properties.cluster for row in rows if row.properties and row.properties.cluster}
+        clusters = {cluster for row in rows if (cluster := _cluster(row))}
         if self.cluster_id is not None:
             self._check_clusters(self.cluster_id, clusters, rows)
-            return tuple(row for row in rows if row.properties and row.properties.cluster == self.cluster_id)
+            return tuple(row for row in rows if _cluster(row) == self.cluster_id)
         if len(clusters) > 1:
             raise ConfigurationError(
                 f"{self.server} speaks of several clusters: {_listed(clusters)}. "
@@ -120,24 +156,24 @@ class Question:
             )
         return rows
 
-    def _check_clusters(self, wanted: str, clusters: "set[str]", rows: "Iterable[Allocation | Asset]") -> None:
+    def _check_clusters(self, wanted: str, clusters: "set[str]", rows: "Iterable[_Read | Asset]") -> None:
         """Refuse what cannot be told apart: a row that names no cluster may be ours, or another's."""
         if clusters and wanted not in clusters:
             raise ConfigurationError(
                 f"{self.server} knows no cluster {wanted!r}, only {_listed(clusters)}. "
                 "Set CHARGEBACK_KUBECOST_CLUSTER_ID to one of them."
             )
-        nameless = sum(1 for row in rows if not row.properties or not row.properties.cluster)
+        nameless = sum(1 for row in rows if not _cluster(row))
         if nameless:
             raise ContractError(
                 f"{self.server} answered for {self.window} with {nameless} rows that name no cluster, which may belong "
                 f"to {wanted!r} or not. If it knows only this cluster, unset CHARGEBACK_KUBECOST_CLUSTER_ID."
             )
 
-    def _check_totals(self, rows: Iterable[Allocation]) -> None:
+    def _check_totals(self, rows: Iterable[_Read]) -> None:
         """Refuse numbers that do not add up to one, in whatever order: nothing could be compared with their sum."""
         for field in ("cpu_core_hours", "total_cost"):
-            if not isfinite(sum(abs(getattr(row, field) or 0.0) for row in rows)):
+            if not isfinite(sum(abs(getattr(row, field)) for row in rows)):
                 raise ContractError(f"{self.server} answered for {self.window} with a {field} beyond all numbers.")
 
     def _check_window(self, got: WireWindow) -> None:
@@ -159,13 +195,14 @@ class Traits:
 
     @classmethod
     def of(cls, answer: WindowAnswer) -> "Traits":
-        """Look through all rows of *answer*."""
-        properties = [row.properties for row in answer.allocations if row.properties]
+        """Look at the first rows of *answer*."""
+        rows = answer.allocations[:_LOOKED_AT]
+        properties = [row.properties for row in rows if row.properties]
         return cls(
-            adjustments=any(getattr(row, field) for row in answer.allocations for field in _ADJUSTMENTS),
+            adjustments=any(getattr(row, field) for row in rows for field in _ADJUSTMENTS),
             labels=any(of.labels for of in properties),
             provider_ids=any(of.provider_id for of in properties),
-            grid=answer.grid,
+            grid=time_grid(answer.window, (row.minutes for row in rows)),
         )
 
     def advice(self) -> Iterator[tuple[str, str]]:
@@ -190,7 +227,7 @@ _GRID_ADVICE = (
 )
 
 
-def has_one_set(body: bytes) -> bool | None:
+def has_one_set(body: Body) -> bool | None:
     """Whether assets come as one object, as OpenCost gives them, or as a list of sets; None where none is shown."""
     try:
         first = bytes(_ANY.decode(body).data)[:1]
@@ -199,7 +236,7 @@ def has_one_set(body: bytes) -> bool | None:
     return {b"{": True, b"[": False}.get(first)
 
 
-def message_of(body: bytes, text: str) -> str:
+def message_of(body: Body, text: str) -> str:
     """What an error's *body* says, or else its *text*."""
     try:
         return _ANY.decode(body).message or ""
@@ -216,6 +253,12 @@ def cut(text: str) -> str:
     """*text* on one line, short enough to read; what a terminal would obey instead of show is a `?`."""
     line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
     return line if len(line) <= _MESSAGE_LENGTH else f"{line[:_MESSAGE_LENGTH]}… ({len(text)} characters)"
+
+
+def _cluster(row: _Read | Asset) -> str | None:
+    if isinstance(row, _Read):
+        return row.cluster
+    return row.properties.cluster if row.properties else None
 
 
 def _listed(names: "set[str]") -> str:

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from pipeline.platform import PLATFORM
 
@@ -22,8 +24,7 @@ class WorkloadKind(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True)
-class Pod:
+class Pod(msgspec.Struct, frozen=True):
     """What attribution looks at: labels with sanitised keys, and the controller that owns the pod."""
 
     namespace: str | None
@@ -33,8 +34,7 @@ class Pod:
     labels: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Workload:
+class Workload(msgspec.Struct, frozen=True):
     """The workload that a pod belongs to; *id* is None only for `platform` and `other`.
 
     An *id* that is unique only inside of a namespace is written `namespace/name`.

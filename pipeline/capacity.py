@@ -82,6 +82,11 @@ def capacity(node: str | None, provider_id: str | None, pod_labels: Mapping[str,
     )
 
 
+def telling(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Those of a pod's *labels* that say something about its node."""
+    return tuple((key, value) for key, value in labels.items() if _folded(key) is not None)
+
+
 def bare_id(provider_id: str | None) -> str | None:
     """A provider ID as most servers give it: `i-…` of `aws:///us-east-1a/i-…`, on Fargate the part that is the ID.
 

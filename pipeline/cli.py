@@ -50,9 +50,11 @@ def cli() -> None:
 def collect(since: datetime | None, until: datetime | None, recollect: bool, skip_emr: bool, now: datetime) -> None:
     """Fetch the hours that are missing or not yet settled, and write them to the lake; then what EMR lists."""
     from pipeline import connections
+    from pipeline.arrow import without_pandas
     from pipeline.collect import Collector, failures
     from pipeline.settings import CollectSettings
 
+    without_pandas()
     settings = _settings(CollectSettings)
     lake = connections.lake(settings)
     collector = Collector(connections.kubecost(settings), lake, settings.cluster_arn, settings.labels, now, recollect)

@@ -80,8 +80,8 @@ class Day:
             rest = group
             while pending and rest.num_rows:
                 window = pending[0].record.window
-                yield rest.filter(pc.less(rest["window_start"], _instant(window.start)))
-                rest = rest.filter(pc.greater_equal(rest["window_start"], _instant(window.end)))
+                yield rest.slice(0, _rows_before(rest, window.start))
+                rest = rest.slice(_rows_before(rest, window.end))
                 if rest.num_rows:
                     yield pending.popleft().rows
             yield rest
@@ -105,6 +105,11 @@ class Day:
 def _same(stored: pa.Table, rows: pa.Table) -> bool:
     """Whether two tables hold the same rows, whenever they were collected."""
     return bool(stored.drop_columns("collected_at").equals(rows.drop_columns("collected_at")))
+
+
+def _rows_before(rows: pa.Table, instant: datetime) -> int:
+    """How many of *rows*, which are in the order of time, begin before *instant*: to cut them copies none."""
+    return int(pc.sum(pc.less(rows["window_start"], _instant(instant))).as_py() or 0)
 
 
 def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

@@ -1,13 +1,19 @@
 """How one window's containers meet their nodes and their workloads."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from pipeline.attribution import Pod, Workload, attribute, complete, completed
-from pipeline.capacity import Capacity, bare_id, capacity
-from pipeline.models import Allocation, Asset, Properties
+import msgspec
 
-_NOBODY = Properties()
+from pipeline.attribution import Pod, Workload, attribute, complete, completed, shared_labels
+from pipeline.capacity import Capacity, bare_id, capacity, telling
+from pipeline.models import NOBODY, Allocation, Asset, Properties
+
+Labels = tuple[tuple[str, str], ...]
+"""Labels in the order of their keys."""
+
+_Thing = TypeVar("_Thing")
 
 
 @dataclass(frozen=True)
@@ -19,39 +25,110 @@ class Node:
     asset: Asset
 
 
-@dataclass(frozen=True)
-class Container:
-    """One container of the window: upstream's row, its node (None where upstream has none), its workload."""
+class Owner(msgspec.Struct, frozen=True):
+    """Whose a container is: the workload, and the *labels* that are kept; None where upstream gives none."""
 
-    allocation: Allocation
-    properties: Properties
-    capacity: Capacity
-    node: Node | None
     workload: Workload
+    labels: Labels | None
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What all containers of a pod have in common: its node, and the numbers of its owner and its capacity."""
+
+    node: Node | None
+    owner: int
+    capacity: int
+
+
+class Distinct(Generic[_Thing]):
+    """Things, each once, numbered from 0 in the order in which they were met."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[_Thing, int] = {}
+
+    def number(self, thing: _Thing) -> int:
+        """The number of *thing*, which gets one if it is new."""
+        return self._numbers.setdefault(thing, len(self._numbers))
+
+    def __iter__(self) -> Iterator[_Thing]:
+        return iter(self._numbers)
+
+
+class Join:
+    """One window's nodes, and the owners and capacities that its containers turn out to have.
+
+    Containers are joined one after the other, so that an answer need not be held decoded: with nodes on the provider
+    ID, with workloads by their pods. Only the labels that are *kept* (keys) are remembered.
+    """
+
+    def __init__(self, assets: Iterable[Asset], kept: Iterable[str]) -> None:
+        self._nodes = _Nodes(assets)
+        self._kept = sorted(set(kept))
+        self._owners = Distinct[Owner]()
+        self._capacities = Distinct[Capacity]()
+        self._told: dict[tuple[str | None, str | None, Labels], int] = {}
+        self._unmatched: set[str] = set()
+        self._joined_by_name = 0
 
     @property
-    def joined_by_name(self) -> bool:
-        """Whether the node was found by its name alone, for want of a provider ID."""
-        return self.node is not None and not self.properties.provider_id
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes, each once."""
+        return self._nodes.unique
 
+    @property
+    def capacities(self) -> tuple[Capacity, ...]:
+        """The capacities by their numbers."""
+        return tuple(self._capacities)
 
-@dataclass(frozen=True)
-class Joined:
-    """One window's containers, each with its node and workload, and its nodes, each once."""
+    @property
+    def nodes_unmatched(self) -> int:
+        """How many nodes that containers name have no asset."""
+        return len(self._unmatched)
 
-    containers: tuple[Container, ...]
-    nodes: tuple[Node, ...]
+    @property
+    def joined_by_name(self) -> int:
+        """How many containers found their node by its name alone, for want of a provider ID."""
+        return self._joined_by_name
 
+    def owners(self) -> list[Owner]:
+        """The owners by their numbers, each with what the other pods of its workload say of it."""
+        known = complete(owner.workload for owner in self._owners)
+        whole = [Owner(completed(owner.workload, known), owner.labels) for owner in self._owners]
+        shared = shared_labels(((owner.workload, dict(owner.labels or ())) for owner in whole), self._kept)
+        return [_with_labels(owner, shared.get((owner.workload.kind, owner.workload.id or ""), {})) for owner in whole]
 
-def join(allocations: Iterable[Allocation], assets: Iterable[Asset]) -> Joined:
-    """Join containers with nodes on the provider ID, and pods with workloads; every row survives, matched or not."""
-    nodes = _Nodes(assets)
-    containers = _containers(allocations, nodes)
-    known = complete({container.workload for container in containers})
-    return Joined(
-        tuple(replace(container, workload=completed(container.workload, known)) for container in containers),
-        nodes.unique,
-    )
+    def places(self, allocations: Iterable[Allocation]) -> Iterator[tuple[Allocation, Place]]:
+        """Join containers; every one comes back, matched or not."""
+        last, place = NOBODY, None
+        for allocation in allocations:
+            of = allocation.properties or NOBODY
+            if place is None or not _is_of_same_pod(of, last):
+                last, place = of, self._place(of)
+            self._joined_by_name += place.node is not None and not of.provider_id
+            yield allocation, place
+
+    def _place(self, of: Properties) -> Place:
+        labels = of.labels or {}
+        node = self._nodes.find(of)
+        if of.node and node is None:
+            self._unmatched.add(of.node)
+        workload = attribute(Pod(of.namespace, of.pod, of.controller_kind, of.controller, labels))
+        kept = None if of.labels is None else tuple((key, labels[key]) for key in self._kept if key in labels)
+        return Place(
+            node,
+            self._owners.number(Owner(workload, kept)),
+            self._capacity(of, node),
+        )
+
+    def _capacity(self, of: Properties, node: Node | None) -> int:
+        """The number of a pod's capacity, which is the same for all pods of a node whose labels tell the same of it."""
+        key = of.node, of.provider_id, telling(of.labels or {})
+        number = self._told.get(key)
+        if number is None:
+            provider_id = of.provider_id or (node.capacity.provider_id if node else None)
+            found = capacity(of.node, provider_id, dict(key[-1]), node.asset if node else None)
+            number = self._told[key] = self._capacities.number(found)
+        return number
 
 
 class _Nodes:
@@ -66,7 +143,7 @@ class _Nodes:
         self._by_provider_id: dict[str, Node] = {}
         self._by_name: dict[str, Node] = {}
         for asset in sorted(assets, key=_longest_first):
-            of = asset.properties or _NOBODY
+            of = asset.properties or NOBODY
             node = Node(of.name or None, capacity(of.name, of.provider_id, {}, asset), asset)
             provider_id = bare_id(of.provider_id)
             node = by_key.setdefault((of.name, provider_id), node)
@@ -84,35 +161,25 @@ class _Nodes:
 
 
 def _longest_first(asset: Asset) -> tuple[float, str, str]:
-    of = asset.properties or _NOBODY
+    of = asset.properties or NOBODY
     return -(asset.minutes or 0), of.name or "", of.provider_id or ""
 
 
-def _containers(allocations: Iterable[Allocation], nodes: _Nodes) -> list[Container]:
-    """Attribute each container; the containers of one pod share one answer."""
-    pods: dict[tuple[str | None, ...], Container] = {}
-    containers = []
-    for allocation in allocations:
-        of = allocation.properties or _NOBODY
-        key = (of.node, of.namespace, of.pod, of.controller_kind, of.controller, of.provider_id)
-        peer = pods.get(key)
-        if peer is not None and peer.properties.labels == of.labels:
-            containers.append(replace(peer, allocation=allocation, properties=of))
-        else:
-            pods[key] = _container(allocation, of, nodes)
-            containers.append(pods[key])
-    return containers
-
-
-def _container(allocation: Allocation, of: Properties, nodes: _Nodes) -> Container:
-    labels = of.labels or {}
-    node = nodes.find(of)
-    asset = node.asset if node else None
-    provider_id = of.provider_id or (node.capacity.provider_id if node else None)
-    return Container(
-        allocation=allocation,
-        properties=of,
-        capacity=capacity(of.node, provider_id, labels, asset),
-        node=node,
-        workload=attribute(Pod(of.namespace, of.pod, of.controller_kind, of.controller, labels)),
+def _is_of_same_pod(one: Properties, other: Properties) -> bool:
+    """Upstream writes the containers of a pod one after the other; whatever differs makes another pod."""
+    return (
+        one.pod == other.pod
+        and one.namespace == other.namespace
+        and one.node == other.node
+        and one.provider_id == other.provider_id
+        and one.controller == other.controller
+        and one.controller_kind == other.controller_kind
+        and one.labels == other.labels
     )
+
+
+def _with_labels(owner: Owner, peers: dict[str, str]) -> Owner:
+    """*owner* with the labels that only other pods of its workload carry."""
+    if len(peers) == len(owner.labels or ()):
+        return owner
+    return Owner(owner.workload, tuple(sorted((peers | dict(owner.labels or ())).items())))

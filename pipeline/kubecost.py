@@ -15,7 +15,7 @@ from requests.auth import HTTPBasicAuth
 from requests.utils import get_auth_from_url
 from urllib3.util import Retry
 
-from pipeline.answers import NoDataError, Question, Traits, cut, has_one_set, is_out_of_store, message_of
+from pipeline.answers import Body, NoDataError, Question, Traits, cut, has_one_set, is_out_of_store, message_of
 from pipeline.errors import AccessDeniedError, ConfigurationError, ContractError, UnavailableError
 from pipeline.models import WindowAnswer
 from pipeline.window import HOUR, Window
@@ -36,6 +36,7 @@ RETRY = Retry(
 """About 7 seconds in all, `Retry-After` apart; what fails longer is left to the next run, which finds the gap."""
 
 CONNECT_SECONDS = 10
+_PART = 1 << 20
 READ_SECONDS = 310  # Kubecost's own proxy gives up after 300
 _KEY_HEADER = "X-API-KEY"
 
@@ -123,24 +124,24 @@ class Kubecost:
         if self._dialect is not None:
             return self._dialect
         for dialect in (KUBECOST, OPENCOST):
-            response = self._request(dialect, "/assets", _parameters(window))
-            if response.status_code != HTTPStatus.NOT_FOUND:
-                self._dialect = _flavour(self._answered(response, dialect, "/assets"), dialect)
-                log.info("upstream found", extra={"source": self._dialect.source, "url": self._server})
-                return self._dialect
+            with self._asked(dialect, "/assets", _parameters(window)) as response:
+                if response.status_code != HTTPStatus.NOT_FOUND:
+                    self._dialect = _flavour(self._answered(response, dialect, "/assets"), dialect)
+                    log.info("upstream found", extra={"source": self._dialect.source, "url": self._server})
+                    return self._dialect
         raise ConfigurationError(
             f"There is no Kubecost at {self._server}: neither /model/assets nor /assets exists there. "
             "Set CHARGEBACK_KUBECOST_URL to its address, such as http://kubecost-cost-analyzer.kubecost:9090."
         )
 
-    def _answered(self, response: requests.Response, dialect: Dialect, path: str) -> bytes:
+    def _answered(self, response: requests.Response, dialect: Dialect, path: str) -> Body:
         """The body of the probe's answer; a server whose stores do not reach to that hour has shown itself, too."""
         try:
             return self._body(response, dialect, path)
         except NoDataError:
             return b""
 
-    def _describe(self, answer: WindowAnswer, assets: bytes) -> None:
+    def _describe(self, answer: WindowAnswer, assets: Body) -> None:
         """Say once what the server's answers are like, and what should be set."""
         if self._described:
             return
@@ -160,10 +161,11 @@ class Kubecost:
         for wrong, advice in traits.advice():
             log.warning("upstream needs a setting", extra={"because": wrong, "advice": advice})
 
-    def _get(self, dialect: Dialect, path: str, parameters: Mapping[str, str]) -> bytes:
-        return self._body(self._request(dialect, path, parameters), dialect, path)
+    def _get(self, dialect: Dialect, path: str, parameters: Mapping[str, str]) -> Body:
+        with self._asked(dialect, path, parameters) as response:
+            return self._body(response, dialect, path)
 
-    def _body(self, response: requests.Response, dialect: Dialect, path: str) -> bytes:
+    def _body(self, response: requests.Response, dialect: Dialect, path: str) -> Body:
         """The body of an answer that is JSON and says 200."""
         where = f"{self._server}{dialect.path}{path}"
         status = response.status_code
@@ -183,19 +185,24 @@ class Kubecost:
             raise _refusal(where, response)
         if kind != "application/json":
             raise ContractError(f"{where} answered with {kind or 'no content type'} instead of JSON: {_said(response)}")
-        return response.content
+        return _whole(response)
 
-    def _request(self, dialect: Dialect, path: str, parameters: Mapping[str, str]) -> requests.Response:
-        """Follow no redirect: it would carry the key to another host."""
+    @contextmanager
+    def _asked(self, dialect: Dialect, path: str, parameters: Mapping[str, str]) -> Iterator[requests.Response]:
+        """Ask, and follow no redirect: it would carry the key to another host. The body is still to be read."""
         url = f"{self._server}{dialect.path}{path}"
-        with _translated(url):
-            return self._session.get(
+        with (
+            _translated(url),
+            self._session.get(
                 url,
                 params=parameters,
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
                 allow_redirects=False,
+                stream=True,
                 verify=self._ca_bundle,  # per request: a session's own bundle gives way to REQUESTS_CA_BUNDLE
-            )
+            ) as response,
+        ):
+            yield response
 
 
 @contextmanager
@@ -255,7 +262,7 @@ def _checked(api_key: str) -> str:
     return api_key
 
 
-def _flavour(assets: bytes, found: Dialect) -> Dialect:
+def _flavour(assets: Body, found: Dialect) -> Dialect:
     """OpenCost behind its own web server has Kubecost's paths, Kubecost's inner ports have OpenCost's.
 
     Only OpenCost gives its assets as one object.
@@ -273,6 +280,14 @@ def _parameters(window: Window) -> dict[str, str]:
 def _allocation_query(dialect: Dialect, window: Window) -> dict[str, str]:
     step = {"step": "1h" if window.length == HOUR else "1d"} if dialect.has_steps else {}  # 1.x gives days else
     return {**_parameters(window), **step, **dialect.allocation_parameters}
+
+
+def _whole(response: requests.Response) -> bytearray:
+    """The body in one piece; `content` gathers it in small ones, and then holds it twice."""
+    body = bytearray()
+    for part in response.iter_content(_PART):
+        body += part
+    return body
 
 
 def _kind(response: requests.Response) -> str:

@@ -1,8 +1,10 @@
 """What upstream's answers become at the door: the fields that we keep, typed and frozen."""
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import overload
 
 import msgspec
 
@@ -105,6 +107,10 @@ class Properties(_Wire, frozen=True):
     labels: dict[str, str] | None = None
 
 
+NOBODY = Properties()
+"""Who a row is that says nothing."""
+
+
 class Allocation(_Wire, frozen=True):
     """One container on one node in one window. Hours are core·h and byte·h, costs USD without adjustment.
 
@@ -147,6 +153,34 @@ class Allocation(_Wire, frozen=True):
     pvs: dict[str, VolumeShare] | None = None
 
 
+ALLOCATION = msgspec.json.Decoder(Allocation)
+
+
+class Allocations(Sequence[Allocation]):
+    """Rows that were read once and found good, in the form in which they came; each is decoded when it is looked at.
+
+    Decoded all together they need three times the memory, and more time.
+    """
+
+    def __init__(self, rows: Iterable[msgspec.Raw]) -> None:
+        self._rows = tuple(rows)
+
+    def __iter__(self) -> Iterator[Allocation]:
+        return map(ALLOCATION.decode, self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Allocation: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Allocations": ...
+    def __getitem__(self, index: int | slice) -> "Allocation | Allocations":
+        if isinstance(index, slice):
+            return Allocations(self._rows[index])
+        return ALLOCATION.decode(self._rows[index])
+
+
 class Asset(_Wire, frozen=True):
     """One asset; only those of type `Node` are used. Hours are capacity, `total_cost` includes adjustments.
 
@@ -172,18 +206,18 @@ class WindowAnswer:
     """All that upstream said about one window: its rows, its nodes, and which *source* said it."""
 
     window: Window
-    allocations: tuple[Allocation, ...]
+    allocations: Sequence[Allocation]
     nodes: tuple[Asset, ...]
     source: str
 
-    @property
-    def grid(self) -> timedelta | None:
-        """The time grid of the rows' minutes: 5 minutes is upstream's default, half of it for a pod met once.
 
-        None where every pod ran through the whole window, which tells nothing.
-        """
-        whole = self.window.length / timedelta(minutes=1)
-        partial = {row.minutes for row in self.allocations if row.minutes is not None and row.minutes != whole}
-        if not partial:
-            return None
-        return COARSE_GRID if all(minutes % 2.5 == 0 for minutes in partial) else FINE_GRID
+def time_grid(window: Window, minutes: Iterable[float | None]) -> timedelta | None:
+    """The time grid that *minutes* lie on: 5 minutes is upstream's default, half of it for a pod met once.
+
+    None where every pod ran through the whole window, which tells nothing.
+    """
+    whole = window.length / timedelta(minutes=1)
+    partial = {number for number in minutes if number is not None and number != whole}
+    if not partial:
+        return None
+    return COARSE_GRID if all(number % 2.5 == 0 for number in partial) else FINE_GRID

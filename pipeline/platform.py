@@ -1,8 +1,9 @@
 """Which pods keep the cluster itself running, and which of them only hold capacity free: the rules, as data."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 HEADROOM = "headroom"
 """Why a placeholder ran: to keep nodes warm for pods that come later."""
@@ -93,5 +94,6 @@ PLATFORM = (
 """Read from the top: the first row that holds says why the pod ran."""
 
 
-def _like(text: str | None, patterns: Iterable[str]) -> bool:
+@lru_cache(maxsize=8192)  # a window has many pods and few names
+def _like(text: str | None, patterns: tuple[str, ...]) -> bool:
     return bool(text) and any(fnmatchcase(text or "", pattern) for pattern in patterns)
