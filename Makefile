@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test soak lint docs lock clean
+.PHONY: help demo serve test soak bench lint docs lock clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -29,6 +29,9 @@ test: $(READY) ## run every test
 
 soak: $(READY) ## kill 200 collecting runs at random moments, and see each healed
 	SOAK_KILLS=200 $(BIN)/python -m pytest --numprocesses 2 tests/end_to_end/test_kills.py
+
+bench: $(READY) ## measure collecting against the least that it could cost, and write docs/performance.md
+	$(BIN)/python -m benchmarks.run --output docs/performance.md
 
 lint: $(READY) ## formatting, lint, types, layers
 	$(BIN)/ruff format --check .
