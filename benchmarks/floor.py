@@ -117,7 +117,7 @@ def main(kubecost: str, lake: str, start: str) -> None:
     (assets,) = _get(f"{kubecost}/model/assets?{query}", Assets).data
     nodes = {asset.properties.provider_id: asset for asset in assets.values() if asset.type == "Node"}
     (rows,) = _get(f"{kubecost}/model/allocation?{query}", Allocations).data
-    common = {"cluster_name": "benchmark", "account_id": "111122223333", "region": "us-east-1"}
+    common: dict[str, object] = {"cluster_name": "benchmark", "account_id": "111122223333", "region": "us-east-1"}
     common |= {"cluster_arn": "arn:aws:eks:us-east-1:111122223333:cluster/benchmark"}
     common |= {"window_start": since, "window_end": until, "collected_at": until}
     s3 = boto3.client("s3")
