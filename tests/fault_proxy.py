@@ -58,6 +58,7 @@ class Exchange(BaseHTTPRequestHandler):
 
     def reply(self, reply: Reply, length: int | None = None) -> None:
         """Answer; with a *length*, break off after so many bytes of the body."""
+        self._note()
         self.send_response_only(reply.status)
         for name, value in reply.headers:
             self.send_header(name, value)
@@ -69,6 +70,7 @@ class Exchange(BaseHTTPRequestHandler):
 
     def reset(self) -> None:
         """End the connection without a word, as a router that lost its table does."""
+        self._note()
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.connection.close()
         self.close_connection = True
@@ -82,11 +84,11 @@ class Exchange(BaseHTTPRequestHandler):
         if len(self._body) < length:  # the client is gone; S3 writes nothing of half a body
             self.close_connection = True
             return
-        path = unquote(self.path)
-        try:
-            self.server.act_for(self.command, path)(self)
-        finally:
-            self.server.seen.append(Seen(self.command, path, self._upstream_status))
+        self.server.act_for(self.command, unquote(self.path))(self)
+
+    def _note(self) -> None:
+        """Note the request, before the client learns what became of it: who has the answer finds it in `seen`."""
+        self.server.seen.append(Seen(self.command, unquote(self.path), self._upstream_status))
 
     do_DELETE = do_HEAD = do_POST = do_PUT = do_GET  # noqa: N815  the names are those of http.server
 

@@ -35,14 +35,13 @@ class Life:
 
 @pytest.fixture(scope="module")
 def life(s3_server: str, opencost_url: str) -> Life:
+    measured = Installation.create(opencost_url, s3_server, f"lake-{uuid4().hex}")
     with faults_before(s3_server) as proxy:
-        measured = Installation.create(opencost_url, proxy.url, f"lake-{uuid4().hex}")
-        before = len(proxy.seen)
         began = monotonic()
-        completed = measured.collect(*SPAN)
+        completed = measured.behind(endpoint=proxy.url).collect(*SPAN)
         seconds = monotonic() - began
     assert completed.returncode == 0, completed.stderr
-    return Life(seconds, len(proxy.seen) - before)
+    return Life(seconds, len(proxy.seen))
 
 
 def moment(number: int, kills: int) -> float:
@@ -57,8 +56,11 @@ def fatal(number: int) -> Signals:
 
 def killed_at_request(installation: Installation, gate: Gate, request: int, signal: Signals) -> int:
     """Kill a run while it waits for the answer to its so many-th request; its exit code."""
-    with faults_before(installation.endpoint, Fault(gate, method=None, first=request)) as proxy:
-        process = installation.behind(endpoint=proxy.url).collecting(*SPAN)
+    fault = Fault(gate, method=None, first=request)
+    with (
+        faults_before(installation.endpoint, fault) as proxy,
+        installation.behind(endpoint=proxy.url).collecting(*SPAN) as process,
+    ):
         gate.wait()
         process.send_signal(signal)
         killed = finished(process, GRACE)
@@ -123,8 +125,10 @@ def test_a_run_that_waits_for_kubecost_ends_when_it_is_asked_to(
 ) -> None:
     gates = [Gate(late=False) for _ in places]
     faults = [Fault(gate, "GET", part, first) for gate, (part, first) in zip(gates, places.items(), strict=True)]
-    with faults_before(installation.kubecost, *faults) as proxy:
-        process = installation.behind(kubecost=proxy.url).collecting(*SPAN)
+    with (
+        faults_before(installation.kubecost, *faults) as proxy,
+        installation.behind(kubecost=proxy.url).collecting(*SPAN) as process,
+    ):
         gates[-1].wait()
         process.send_signal(SIGTERM)
         killed = finished(process, GRACE)
