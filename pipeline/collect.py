@@ -99,8 +99,8 @@ class Collector:
             yield from self._written([self._decided(fetched, work) for fetched in batch])
 
     def _fetched(self, planned: Plan) -> Iterator[_Fetched]:
-        """Ask for each window; while one is being joined and written, the next is already asked for."""
-        ahead = ThreadPoolExecutor(max_workers=1)
+        """Ask for each window; while one is awaited, joined and written, the next is already asked for."""
+        ahead = ThreadPoolExecutor(max_workers=2)
         try:
             asked = deque[tuple[PlannedWindow, Future[WindowAnswer]]]()
             for window in planned.fetch:

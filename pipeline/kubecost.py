@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
+from threading import BoundedSemaphore, Lock
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
@@ -34,6 +35,9 @@ RETRY = Retry(
     raise_on_status=False,
 )
 """About 7 seconds in all, `Retry-After` apart; what fails longer is left to the next run, which finds the gap."""
+
+AT_ONCE = 2
+"""Requests under way at a time, of all windows together: Kubecost's queries are heavy on the Prometheus behind it."""
 
 CONNECT_SECONDS = 10
 _PART = 1 << 20
@@ -97,10 +101,14 @@ class Kubecost:
         self._ca_bundle = ca_bundle
         self._session = _session(api_key, get_auth_from_url(url), retry)
         self._dialect: Dialect | None = None
+        self._asking = BoundedSemaphore(AT_ONCE)
+        self._describing = Lock()
         self._described = False
 
     def window(self, window: Window) -> WindowAnswer:
         """Ask for all containers and nodes of *window*, unaggregated, in two calls at once.
+
+        May be called from several threads; no more than `AT_ONCE` requests are under way.
 
         Raises:
             NoDataError: the server knows nothing of that time.
@@ -143,9 +151,10 @@ class Kubecost:
 
     def _describe(self, answer: WindowAnswer, assets: Body) -> None:
         """Say once what the server's answers are like, and what should be set."""
-        if self._described:
-            return
-        self._described = True
+        with self._describing:
+            if self._described:
+                return
+            self._described = True
         traits = Traits.of(answer)
         log.info(
             "upstream answers",
@@ -193,6 +202,7 @@ class Kubecost:
         url = f"{self._server}{dialect.path}{path}"
         with (
             _translated(url),
+            self._asking,
             self._session.get(
                 url,
                 params=parameters,
