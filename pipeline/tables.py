@@ -76,7 +76,7 @@ ALLOCATIONS = Table(
             "Kind of the pod's controller, lower case; Spark drivers and executors have none",
         ),
         Column("controller_name", TEXT, "Name of the pod's controller"),
-        Column("node", TEXT, "Kubernetes node name; NULL where upstream knows no node"),
+        Column("node", TEXT, "Kubernetes node name; one of several if the pod was made again; NULL where unknown"),
         *_INSTANCE,
         Column(
             "workload_kind",
