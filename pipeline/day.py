@@ -16,8 +16,8 @@ from pipeline.footer import WindowRecord
 from pipeline.tables import DOUBLE, TIMESTAMP, Table
 from pipeline.window import Window
 
-ROW_GROUP_ROWS = 65_536
-"""What a rewrite holds in memory, whatever the day's size: about 170 MB; and enough for Athena to read in one go."""
+ROW_GROUP_ROWS = 131_072
+"""What a rewrite holds in memory, whatever the day's size: about 340 MB; and enough for Athena to read in one go."""
 
 
 @dataclass(frozen=True)

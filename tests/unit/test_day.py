@@ -214,8 +214,8 @@ def large_day(windows: Sequence[Window]) -> bytes:
 def test_row_groups_are_cut_by_row_number_whatever_way_the_rows_came() -> None:
     body = large_day([NINE, TEN, ELEVEN])
     metadata = pq.ParquetFile(BytesIO(body)).metadata
-    assert ROW_GROUP_ROWS == 65_536
-    assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [*[65_536] * 4, 7_856]
+    assert ROW_GROUP_ROWS == 131_072
+    assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [131_072, 131_072, 7_856]
     assert rows(body)["gib_hours"].to_pylist() == [*range(ROWS)] * 3, "no row is lost where the groups are cut"
     assert large_day([ELEVEN, NINE, TEN]) == body
     small = rewritten(body, record(TEN, LATE), made(TEN, LATE).tables[VOLUMES], VOLUMES)
