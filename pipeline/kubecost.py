@@ -238,9 +238,9 @@ def _translated(url: str) -> Iterator[None]:
 
 
 def without_credentials(url: str) -> str:
-    """*url* as it may be shown: without user and password."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    """*url* as it may be shown: without user and password, even one that is cut by a `/`, `#` or `?`."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
 class _Session(requests.Session):
@@ -332,7 +332,7 @@ def _target(response: requests.Response) -> str:
         target = urlsplit(urljoin(response.url, response.headers["Location"]))
     except ValueError:
         return "what is no address"
-    return without_credentials(urlunsplit(target._replace(query="", fragment="")))
+    return urlunsplit(target._replace(netloc=target.netloc.rpartition("@")[2], query="", fragment=""))
 
 
 def _said(response: requests.Response) -> str:

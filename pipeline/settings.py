@@ -25,6 +25,10 @@ _DATABASE = re.compile(r"[a-z0-9_]{1,255}", re.ASCII)
 _TABLE = re.compile(r"[a-z0-9_]{1,255}\.[a-z0-9_]{1,255}", re.ASCII)
 _WORKGROUP = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
+_CUT_ADDRESS = (
+    "it is not scheme://host:port/path. If it holds a password, percent-encode the password: "
+    "/ is %2F, # is %23, ? is %3F, @ is %40"
+)
 _KEY = re.compile(r"[\w!.*'()=/-]*", re.ASCII)
 
 
@@ -36,9 +40,17 @@ def _location(text: str) -> Location:
 
 
 def _http_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("it is not an http:// or https:// address")  # it may hold a password: it is not repeated
+    """Check an address, which may hold a password: no message repeats any of it."""
+    try:
+        parts = urlsplit(text)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+        is_cut = parts.port is None and parts.netloc.endswith(":")
+    except ValueError:  # a port that is no number may be the first half of a password, and is in the error's text
+        raise ValueError(_CUT_ADDRESS) from None
+    if not is_address:
+        raise ValueError("it is not an http:// or https:// address")
+    if is_cut or parts.query or parts.fragment or "@" in parts.path:
+        raise ValueError(_CUT_ADDRESS)
     return text
 
 
@@ -69,13 +81,23 @@ def _read(parse: Callable[[str], object]) -> BeforeValidator:
     return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
 
 
+def _some_time(text: str) -> timedelta:
+    duration = parse_duration(text)
+    if not duration:
+        raise ValueError(f"{text!r} is no time at all; write hours or days, such as 49h or 7d")
+    return duration
+
+
 Duration = Annotated[timedelta, _read(parse_duration), NoDecode]
+SomeTime = Annotated[timedelta, _read(_some_time), NoDecode]
 
 
 class Settings(BaseSettings):
     """Every setting; the kinds below say which of those without a default must be set."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     cluster_arn: Annotated[Cluster | None, _read(Cluster.from_arn), NoDecode] = Field(
         default=None, description="ARN of the EKS cluster: account, region and name come from it"
@@ -102,7 +124,7 @@ class Settings(BaseSettings):
     )
     collect_after: Duration = Field(default=timedelta(hours=2), description="When an hour is fetched, after its end")
     settle_after: Duration = Field(default=timedelta(hours=24), description="When it is fetched once more")
-    lookback: Duration = Field(default=timedelta(days=7), description="How far back missing hours are looked for")
+    lookback: SomeTime = Field(default=timedelta(days=7), description="How far back missing hours are looked for")
     hourly_retention: Annotated[timedelta | None, _read(parse_duration), NoDecode] = Field(
         default=None, description="How long upstream keeps hours: 49h for Kubecost, 15d for OpenCost unless set"
     )

@@ -75,6 +75,8 @@ def test_credentials_in_the_address_are_sent_and_never_shown(
     [
         ("http://finops:hunter2@kubecost:port", "http://kubecost:port/model/assets is not an address"),
         ("http://finops:hunter2@127.0.0.1:9", "http://127.0.0.1:9/model/assets cannot be reached"),
+        ("http://finops:2/hunter2@127.0.0.1:9", "http://127.0.0.1:9/model/assets cannot be reached"),
+        ("http://finops:hunter2#x@127.0.0.1:9", "http://127.0.0.1:9/model/assets cannot be reached"),
     ],
 )
 def test_an_address_that_leads_nowhere_is_shown_without_its_credentials(address: str, said: str) -> None:
@@ -116,6 +118,7 @@ def test_no_redirect_is_followed_so_that_the_key_goes_nowhere_else(server: respo
     [
         ("/model/assets/", f"{URL}/model/assets/"),
         ("https://finops:hunter2@kubecost.example/model/assets", "https://kubecost.example/model/assets"),
+        ("https://sso.example/@finops", "https://sso.example/@finops"),
         ("http://[", "what is no address"),
     ],
 )

@@ -221,6 +221,39 @@ def test_secrets_are_shown_nowhere(environment: pytest.MonkeyPatch, tmp_path: Pa
     assert "hunter2" not in message
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://finops:hunter2/x@kubecost:9090",
+        "http://finops:2/hunter2@kubecost:9090",
+        "http://finops:hunter2#x@kubecost:9090",
+        "http://finops:2#hunter2@kubecost:9090",
+        "http://finops:hunter2?x@kubecost:9090",
+        "http://finops:2?hunter2@kubecost:9090",
+        "http://finops:/hunter2@kubecost:9090",
+        "http://hunter2\u2100@kubecost:9090",
+        "http://finops:[hunter2]@kubecost:9090",
+        "http://kubecost:9090/?token=hunter2",
+        "http://kubecost:9090/#hunter2",
+    ],
+)
+def test_a_password_that_is_not_percent_encoded_is_refused_and_never_shown(
+    environment: pytest.MonkeyPatch, address: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="percent-encode the password") as refused:
+        read(environment, CollectSettings, **REQUIRED | {"KUBECOST_URL": address})
+    error: BaseException | None = refused.value
+    while error is not None:
+        assert "hunter2" not in str(error)
+        error = error.__cause__ or error.__context__
+
+
+def test_a_look_back_of_no_time_is_refused(environment: pytest.MonkeyPatch) -> None:
+    for text in ("0m", "0h", "0d"):
+        assert f"CHARGEBACK_LOOKBACK: '{text}' is no time at all" in refusal(environment, LOOKBACK=text)
+    assert read(environment, LOOKBACK="1h", COLLECT_AFTER="0h").collect_after == timedelta(0)
+
+
 def test_settings_are_read_once_and_never_change(environment: pytest.MonkeyPatch) -> None:
     settings = read(environment)
     with pytest.raises(ValueError, match="frozen"):
