@@ -10,7 +10,9 @@ from botocore.exceptions import (
     EndpointConnectionError,
     HTTPClientError,
     IncompleteReadError,
+    PaginationError,
 )
+from botocore.parsers import ResponseParserError
 
 from pipeline.errors import (
     AccessDeniedError,
@@ -64,6 +66,8 @@ def translated(what: str) -> Iterator[None]:
         raise _of_client_error(error, what) from error
     except (EndpointConnectionError, HTTPClientError, IncompleteReadError) as error:
         raise UnavailableError(f"{what} failed: AWS cannot be reached. {error}") from error
+    except (PaginationError, ResponseParserError) as error:
+        raise ContractError(f"{what} failed: the answer cannot be read. {error}") from error
     except BotoCoreError as error:
         raise _of_configuration(error, what) from error
 

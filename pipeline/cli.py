@@ -61,9 +61,9 @@ def collect(since: datetime | None, until: datetime | None, recollect: bool, ski
     work = collector.work(connections.schedule(settings), since, until)
     outcomes = list(_followed(collector.collect(work), len(work.plan.fetch)))
     errors = failures(outcomes, work.began)
+    _say_collected(outcomes, errors)
     if not skip_emr:
         errors += _refreshed(settings, lake, now)
-    _say_collected(outcomes, errors)
     if errors:
         raise gravest(errors)
 
@@ -274,16 +274,19 @@ def _followed(outcomes: "Iterator[Outcome]", count: int) -> "Iterator[Outcome]":
 
 
 def _refreshed(settings: "CollectSettings", lake: "Lake", now: datetime) -> list[ChargebackError]:
-    """List what EMR has once the hours are safe: a failure here never costs one."""
+    """List what EMR has once the hours are safe and told of: a failure here never costs one."""
     from pipeline import connections
     from pipeline.inventory import refresh
 
     try:
         done = refresh(connections.emr(settings), lake, settings.cluster_arn, now)
     except ChargebackError as error:
+        log.error(str(error))
         return [error]
+    for failed in done.errors:
+        log.error(str(failed))
     log.info("EMR listed", extra={**done.listed, "changed": ",".join(done.changed) or "nothing"})
-    return []
+    return [*done.errors]
 
 
 def _event_level() -> int:

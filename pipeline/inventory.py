@@ -1,6 +1,6 @@
 """What EMR lists of an EKS cluster, merged into what the lake remembers: the latest of each, and nothing forgotten."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.emr import EmrContainers, JobRun, ManagedEndpoint, VirtualCluster
+from pipeline.errors import ChargebackError, TemporaryError, UnavailableError
 from pipeline.lake import Lake
 from pipeline.models import Cluster
 from pipeline.tables import INVENTORY_TABLES, JOB_RUNS, MANAGED_ENDPOINTS, VIRTUAL_CLUSTERS, Table
@@ -28,10 +29,11 @@ _Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Refreshed:
-    """What EMR listed, as row counts by table, and the names of the tables that changed in the lake."""
+    """What EMR listed, as row counts by table, the names of the tables that changed in the lake, and what failed."""
 
     listed: Mapping[str, int]
     changed: tuple[str, ...]
+    errors: tuple[ChargebackError, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,22 +48,54 @@ class Question:
 def refresh(emr: EmrContainers, lake: Lake, cluster: Cluster, now: datetime) -> Refreshed:
     """Bring the lake's virtual clusters, job runs and managed endpoints up to date with EMR.
 
-    Virtual clusters that the lake knows to have ended are asked about no more, but for runs that had not.
+    Virtual clusters that the lake knows to have ended are asked about no more, but for runs that had not. What fails
+    for one of them stops no other.
     """
-    virtual_clusters = emr.virtual_clusters()
-    ended = _ended(lake.whole(VIRTUAL_CLUSTERS))
-    runs = lake.whole(JOB_RUNS)
-    listed: dict[Table, list[_Listed]] = {
-        VIRTUAL_CLUSTERS: [*virtual_clusters],
-        JOB_RUNS: [run for of in virtual_clusters for run in _job_runs(emr, of, runs, ended=of.arn in ended)],
-        MANAGED_ENDPOINTS: [e for of in virtual_clusters if of.arn not in ended for e in emr.managed_endpoints(of)],
-    }
+    survey = _Survey(emr, lake.whole(JOB_RUNS), _ended(lake.whole(VIRTUAL_CLUSTERS)))
+    for of in emr.virtual_clusters():
+        survey.ask_about(of)
     changed = []
-    for table in INVENTORY_TABLES:
-        rows = table_of(table, listed[table], cluster, now)
-        if lake.merge_whole(table, partial(merged, table, listed=rows)):
-            changed.append(table.name)
-    return Refreshed({table.name: len(records) for table, records in listed.items()}, tuple(changed))
+    for table in INVENTORY_TABLES:  # virtual clusters last: what ended is asked about no more
+        rows = table_of(table, survey.listed[table], cluster, now)
+        try:
+            if lake.merge_whole(table, partial(merged, table, listed=rows)):
+                changed.append(table.name)
+        except ChargebackError as error:
+            survey.errors.append(error)
+            break
+    counts = {table.name: len(records) for table, records in survey.listed.items()}
+    return Refreshed(counts, tuple(changed), tuple(survey.errors))
+
+
+class _Survey:
+    """What EMR lists of one virtual cluster after another, the lake having these *runs* and knowing which *ended*."""
+
+    def __init__(self, emr: EmrContainers, runs: pa.Table, ended: frozenset[str]) -> None:
+        self._emr = emr
+        self._runs = runs
+        self._ended = ended
+        self.listed: dict[Table, list[_Listed]] = {VIRTUAL_CLUSTERS: [], JOB_RUNS: [], MANAGED_ENDPOINTS: []}
+        self.errors: list[ChargebackError] = []
+
+    def ask_about(self, of: VirtualCluster) -> None:
+        """Ask about one virtual cluster; one whose end cannot be told whole is left to the next run."""
+        ended = of.arn in self._ended
+        whole = self._take(JOB_RUNS, lambda: _job_runs(self._emr, of, self._runs, ended=ended))
+        if not ended:
+            whole &= self._take(MANAGED_ENDPOINTS, lambda: self._emr.managed_endpoints(of))
+        if whole or of.state not in FINAL:  # written as ended, it would not be asked about again
+            self.listed[VIRTUAL_CLUSTERS].append(of)
+
+    def _take(self, table: Table, ask: Callable[[], Sequence[_Listed]]) -> bool:
+        """Add what *ask* lists to *table*; an API that does not answer is not asked again. Returns whether it did."""
+        if any(isinstance(error, UnavailableError | TemporaryError) for error in self.errors):
+            return False
+        try:
+            self.listed[table] += ask()
+        except ChargebackError as error:
+            self.errors.append(error)
+            return False
+        return True
 
 
 def question(runs: pa.Table, *, ended: bool) -> Question:

@@ -8,10 +8,12 @@ from typing import Any
 import boto3
 import pytest
 import requests
+from botocore.config import Config
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.emrcontainers.models import EMRContainersBackend, emrcontainers_backends
 from moto.server import ThreadedMotoServer
 
+from pipeline.aws import CONFIG
 from pipeline.demo import emr_containers
 from pipeline.demo.estate.estate import build_estate
 from pipeline.emr import EmrContainers
@@ -62,12 +64,12 @@ def lake() -> Lake:
     return Lake(boto3.client("s3"), LAKE, CLUSTER)
 
 
-def emr() -> EmrContainers:
-    return EmrContainers(boto3.Session(), CLUSTER)
+def emr(config: Config = CONFIG) -> EmrContainers:
+    return EmrContainers(boto3.Session(), CLUSTER, config)
 
 
-def refreshed(now: datetime = NOW) -> Refreshed:
-    return refresh(emr(), lake(), CLUSTER, now)
+def refreshed(now: datetime = NOW, config: Config = CONFIG) -> Refreshed:
+    return refresh(emr(config), lake(), CLUSTER, now)
 
 
 def rows(table: Table) -> list[dict[str, Any]]:
