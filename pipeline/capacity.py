@@ -59,6 +59,7 @@ _NODE_POOL = (
 )
 _INSTANCE_TYPE = ("node_kubernetes_io_instance_type", "beta_kubernetes_io_instance_type")
 _ZONE = ("topology_kubernetes_io_zone", "failure_domain_beta_kubernetes_io_zone")
+_ONLY_OF_A_NODE = frozenset({"lifecycle"})  # a plain word, which may mean anything on a pod
 _READ = frozenset(_CAPACITY_TYPE + _COMPUTE_TYPE + _FARGATE_PROFILE + _NODE_POOL + _INSTANCE_TYPE + _ZONE)
 
 _WORD_BREAK = re.compile(r"[^a-z0-9]+")
@@ -68,14 +69,16 @@ _AWS_PROVIDER_ID = re.compile(r"aws://[^/]*/[^/]*/([^/]+).*")
 
 def capacity(node: str | None, provider_id: str | None, pod_labels: Mapping[str, str], asset: Asset | None) -> Capacity:
     """Say what *node* is, from its *asset* where there is one, else from the labels that the pod's row carries."""
-    labels = _fold(pod_labels)
+    labels = {key: value for key, value in _fold(pod_labels).items() if key not in _ONLY_OF_A_NODE}
     if asset is not None:
         labels |= _fold(asset.labels or {})
     provider_id = bare_id(provider_id)
+    instance_id = provider_id if provider_id and INSTANCE_ID.fullmatch(provider_id) else None
+    is_fargate = instance_id is None and _is_fargate(node, labels)
     return Capacity(
-        instance_id=provider_id if provider_id and INSTANCE_ID.fullmatch(provider_id) else None,
+        instance_id=instance_id,
         instance_type=(asset and asset.node_type) or _first(labels, _INSTANCE_TYPE),
-        capacity_type=_capacity_type(node, labels, asset),
+        capacity_type=CapacityType.FARGATE if is_fargate else _capacity_type(labels, asset),
         availability_zone=_first(labels, _ZONE),
         node_pool=_first(labels, _NODE_POOL) or (asset and asset.pool) or None,
         provider_id=provider_id or None,
@@ -96,13 +99,16 @@ def bare_id(provider_id: str | None) -> str | None:
     return whole[1] if whole else provider_id
 
 
-def _capacity_type(node: str | None, labels: Mapping[str, str], asset: Asset | None) -> CapacityType:
-    if (
+def _is_fargate(node: str | None, labels: Mapping[str, str]) -> bool:
+    """Whether a node that is no EC2 instance is Fargate; a pod may carry a profile's label wherever it runs."""
+    return (
         (node or "").startswith(_FARGATE_NODE)
         or _first(labels, _COMPUTE_TYPE) == "fargate"
-        or _first(labels, _FARGATE_PROFILE)
-    ):
-        return CapacityType.FARGATE
+        or bool(_first(labels, _FARGATE_PROFILE))
+    )
+
+
+def _capacity_type(labels: Mapping[str, str], asset: Asset | None) -> CapacityType:
     stated = next(_stated(labels), None)
     if stated is not None:
         return stated

@@ -24,6 +24,11 @@ class Node:
     capacity: Capacity
     asset: Asset
 
+    @property
+    def provider_id(self) -> str | None:
+        """The ID by which the cloud knows it; None where its asset names none."""
+        return self.capacity.provider_id
+
 
 class Owner(msgspec.Struct, frozen=True):
     """Whose a container is: the workload, and the *labels* that are kept; None where upstream gives none."""
@@ -104,7 +109,7 @@ class Join:
             of = allocation.properties or NOBODY
             if place is None or not _is_of_same_pod(of, last):
                 last, place = of, self._place(of)
-            self._joined_by_name += place.node is not None and not of.provider_id
+            self._joined_by_name += place.node is not None and not (of.provider_id and place.node.provider_id)
             yield allocation, place
 
     def _place(self, of: Properties) -> Place:
@@ -125,7 +130,7 @@ class Join:
         key = of.node, of.provider_id, telling(of.labels or {})
         number = self._told.get(key)
         if number is None:
-            provider_id = of.provider_id or (node.capacity.provider_id if node else None)
+            provider_id = of.provider_id or (node.provider_id if node else None)
             found = capacity(of.node, provider_id, dict(key[-1]), node.asset if node else None)
             number = self._told[key] = self._capacities.number(found)
         return number
@@ -142,6 +147,7 @@ class _Nodes:
         by_key: dict[tuple[str | None, str | None], Node] = {}
         self._by_provider_id: dict[str, Node] = {}
         self._by_name: dict[str, Node] = {}
+        self._without_id: dict[str, Node] = {}
         for asset in sorted(assets, key=_longest_first):
             of = asset.properties or NOBODY
             node = Node(of.name or None, capacity(of.name, of.provider_id, {}, asset), asset)
@@ -151,13 +157,16 @@ class _Nodes:
                 self._by_provider_id.setdefault(provider_id, node)
             if of.name:
                 self._by_name.setdefault(of.name, node)
+            if of.name and not provider_id:
+                self._without_id.setdefault(of.name, node)
         self.unique = tuple(by_key.values())
 
     def find(self, of: Properties) -> Node | None:
-        """The node that *of* names: by provider ID, by name only where there is no such ID."""
+        """The node that *of* names: by provider ID, by name only where one of the two has no such ID."""
+        name = of.node or ""
         if of.provider_id:
-            return self._by_provider_id.get(bare_id(of.provider_id) or "")
-        return self._by_name.get(of.node) if of.node else None
+            return self._by_provider_id.get(bare_id(of.provider_id) or "") or self._without_id.get(name)
+        return self._by_name.get(name)
 
 
 def _longest_first(asset: Asset) -> tuple[float, str, str]:

@@ -67,3 +67,24 @@ def test_an_instance_on_several_assets_is_one_instance() -> None:
     rows = rows_of([executor(1), executor(2)], nodes=[SPOT, renamed])
     assert told(rows, "instance_id", "capacity_type") == {(SPOT.provider_id, "spot")}
     assert core_hours(rows) == 2
+
+
+def test_a_row_with_a_provider_id_meets_the_node_of_its_name_that_has_none() -> None:
+    nameless = replace(SPOT, provider_id=None)
+    rows = rows_of([driver(), executor(1)], nodes=[ON_DEMAND, nameless])
+    assert told(rows, "spark_role", "instance_id", "capacity_type", "node_pool") == {
+        ("driver", ON_DEMAND.provider_id, "on_demand", "core"),
+        ("executor", SPOT.provider_id, "spot", "spark-exec"),
+    }
+
+
+def test_a_row_never_meets_a_node_of_its_name_that_has_another_provider_id() -> None:
+    replaced = replace(SPOT, provider_id="i-0b0000000000000ff")
+    rows = rows_of([executor(1)], nodes=[replaced])
+    assert told(rows, "instance_id", "capacity_type", "node_pool") == {(SPOT.provider_id, "unknown", None)}
+
+
+def test_a_pod_with_a_fargate_profiles_label_on_an_instance_is_not_on_fargate() -> None:
+    labelled = driver()
+    labelled = replace(labelled, labels={**labelled.labels, "eks.amazonaws.com/fargate-profile": "emr"})
+    assert told(rows_of([labelled]), "instance_id", "capacity_type") == {(ON_DEMAND.provider_id, "on_demand")}

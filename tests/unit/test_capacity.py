@@ -9,6 +9,7 @@ from tests.captures import truth
 
 NODE = "ip-10-0-9-30.ec2.internal"
 INSTANCE = "i-02433c41eeaf4504d"
+FARGATE = "4111620e2d-a7063bdd5d9036367c86cb4742d14e4e"
 
 
 def with_prefix(key: str) -> str:
@@ -106,8 +107,11 @@ def test_every_spelling_of_a_nodes_labels_is_read(
     labels: dict[str, str], expected: tuple[CapacityType, str | None], spelling: Callable[[str], str]
 ) -> None:
     spelt = {spelling(key): value for key, value in labels.items()}
-    assert kind_and_pool(capacity(NODE, INSTANCE, {}, Asset(labels=spelt))) == expected, "on the asset"
-    assert kind_and_pool(capacity(NODE, INSTANCE, spelt, None)) == expected, "on the row, without an asset"
+    found = capacity(NODE, FARGATE if expected[0] is CapacityType.FARGATE else INSTANCE, {}, Asset(labels=spelt))
+    assert kind_and_pool(found) == expected, "on the asset"
+    if "lifecycle" not in labels:
+        found = capacity(NODE, found.provider_id, spelt, None)
+        assert kind_and_pool(found) == expected, "on the row, without an asset"
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS, ids=lambda spelling: spelling.__name__)
@@ -123,15 +127,34 @@ def test_every_node_of_the_captured_estate_is_what_it_was(spelling: Callable[[st
 
 
 def test_fargate_is_told_by_the_nodes_name_alone() -> None:
-    found = capacity("fargate-ip-10-0-0-135.ec2.internal", "4111620e2d-a7063bdd5d9036367c86cb4742d14e4e", {}, None)
+    found = capacity("fargate-ip-10-0-0-135.ec2.internal", FARGATE, {}, None)
     assert found.capacity_type is CapacityType.FARGATE
     assert found.instance_id is None
-    assert found.provider_id == "4111620e2d-a7063bdd5d9036367c86cb4742d14e4e"
+    assert found.provider_id == FARGATE
 
 
 def test_fargate_is_told_by_the_pods_profile() -> None:
     assert capacity(None, None, {"eks_amazonaws_com_fargate_profile": "emr"}, None).capacity_type == "fargate"
     assert capacity(None, None, {"eks_amazonaws_com_fargate_profile": ""}, None).capacity_type == "unknown"
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [{"eks_amazonaws_com_fargate_profile": "emr"}, {"eks_amazonaws_com_compute_type": "fargate"}],
+    ids=lambda labels: next(iter(labels)),
+)
+@pytest.mark.parametrize("node", [NODE, "fargate-like"])
+def test_an_instance_is_never_fargate_whatever_a_pod_on_it_is_labelled(labels: dict[str, str], node: str) -> None:
+    spot = Asset(labels={"karpenter_sh_capacity_type": "spot"})
+    assert capacity(node, INSTANCE, labels, spot).capacity_type is CapacityType.SPOT
+    assert capacity(node, f"aws:///us-east-1a/{INSTANCE}", labels, None).capacity_type is CapacityType.UNKNOWN
+
+
+def test_a_plain_word_on_a_pod_says_nothing_of_its_node() -> None:
+    for spelling in SPELLINGS:
+        assert capacity(NODE, INSTANCE, {spelling("lifecycle"): "spot"}, None).capacity_type is CapacityType.UNKNOWN
+    asset = Asset(labels={"lifecycle": "OnDemand"})
+    assert capacity(NODE, INSTANCE, {"lifecycle": "spot"}, asset).capacity_type is CapacityType.ON_DEMAND
 
 
 def test_a_row_without_a_node_is_of_unknown_capacity() -> None:
