@@ -1,7 +1,7 @@
 """Whose pod it is: the table that turns a pod's labels and controller into a workload."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -62,6 +62,8 @@ SPARK_APP_ID = "spark_app_selector"
 SPARK_APP_NAME = "spark_app_name"
 SPARK_APP_TAG = "spark_app_tag"
 SPARK_ROLE = "spark_role"
+SPARK_EXECUTOR_ID = "spark_exec_id"
+SPARK_VERSION = "spark_version"
 CREATED_BY = "created_by"
 OPERATOR_APP_NAME = "sparkoperator_k8s_io_app_name"
 OPERATOR_SUBMISSION_ID = "sparkoperator_k8s_io_submission_id"
@@ -75,6 +77,7 @@ _SPARK_LABELS = (SPARK_APP_ID, SPARK_APP_NAME, SPARK_APP_TAG, *_OPERATOR_LABELS)
 _LIVY = "livy"
 _FLINK_TYPES = ("flink-native-kubernetes", "flink-standalone-kubernetes")
 _FLINK_COMPONENTS = ("jobmanager", "taskmanager")
+_POD_OF_SPARK = re.compile(r".*-(driver|exec-[0-9]+)", re.ASCII)  # as Spark itself names its pods
 _GATEWAY_PREFIX = "jeg-"  # Jupyter Enterprise Gateway: its pods are named after the endpoint, no label carries the id
 _JOB_RUN_ID = re.compile(r"0000[0-9a-z]{15}", re.ASCII)
 _ROLES = {"job.submitter": "submitter", "controller": "submitter", "managed.endpoint": "gateway"}
@@ -83,6 +86,19 @@ _ROLES = {"job.submitter": "submitter", "controller": "submitter", "managed.endp
 def attribute(pod: Pod) -> Workload:
     """Say whose *pod* it is: the first rule that knows the pod decides."""
     return next(workload for rule in _RULES if (workload := rule(pod)) is not None)
+
+
+def united(workloads: Iterable[Workload]) -> dict[Workload, Workload]:
+    """Each of *workloads* as the richest of those that share its EMR internal ID or Spark application ID knows it.
+
+    Not every pod of an application carries all labels: executors may lack those of the operator or of the job.
+    """
+    pods = set(workloads)
+    richest: dict[tuple[str, str], Workload] = {}
+    for workload in pods:
+        for key in _applications(workload):
+            richest[key] = min(richest.get(key, workload), workload, key=_poverty)
+    return {workload: _joined(workload, [richest[key] for key in _applications(workload)]) for workload in pods}
 
 
 def complete(workloads: Iterable[Workload]) -> dict[tuple[WorkloadKind, str], Workload]:
@@ -125,6 +141,25 @@ def shared_labels(
     return known
 
 
+def _applications(workload: Workload) -> Iterator[tuple[str, str]]:
+    for field in ("emr_internal_id", "spark_app_id"):
+        if getattr(workload, field):
+            yield field, getattr(workload, field)
+
+
+def _poverty(workload: Workload) -> tuple[int, bool, str]:
+    """What sorts the richest first: by the table of rules, then an ID that only some of the pods know."""
+    given = workload.id in (workload.emr_internal_id, workload.spark_app_id)
+    return _FROM_THE_TOP.index(workload.kind), given, workload.id or ""
+
+
+def _joined(workload: Workload, peers: Iterable[Workload]) -> Workload:
+    """*workload* as one of the richest of itself and its *peers*."""
+    richest = min([workload, *peers], key=_poverty)
+    return replace(workload, kind=richest.kind, id=richest.id, job_run_id=richest.job_run_id)
+
+
+_FROM_THE_TOP = tuple(WorkloadKind)
 _SHARED = ("name", "virtual_cluster_id", "emr_internal_id", "spark_app_id", "spark_app_name")
 
 
@@ -185,11 +220,19 @@ def _flink(pod: Pod) -> Workload | None:
     Source: https://nightlies.apache.org/flink/flink-docs-stable/docs/deployment/resource-providers/
     """
     component = pod.labels.get("component")
-    if pod.labels.get("type") not in _FLINK_TYPES and component not in _FLINK_COMPONENTS:
+    if pod.labels.get("type") not in _FLINK_TYPES and not _is_named_flink(pod, component):
         return None
     app = pod.labels.get("app") or _flink_of_controller(pod)
     workload_id = pod.labels.get(INTERNAL_ID) or _in_namespace(pod, app or pod.name)
     return replace(_workload(pod, WorkloadKind.FLINK, workload_id, app), spark_role=component or None)
+
+
+def _is_named_flink(pod: Pod, component: str | None) -> bool:
+    """Whether a name bears out a *component* of Flink: the label alone may be another tool's, or the node's."""
+    if component not in _FLINK_COMPONENTS:
+        return False
+    names = [name for name in (pod.controller_name, pod.name) if name]
+    return "flink" in pod.labels.get("app", "") or any(component in name or "flink" in name for name in names)
 
 
 def _flink_of_controller(pod: Pod) -> str | None:
@@ -226,12 +269,18 @@ def _runs_spark(pod: Pod) -> bool:
     """Whether a label of Spark, its operator or Livy is on the pod.
 
     Upstream adds a node's labels to those of its pods, and `spark-role` is put on nodes that are kept for drivers:
-    alone, it tells nothing about a pod with a controller, which drivers and executors do not have.
+    alone it tells nothing. A second sign must be Spark's own, and drivers and executors have no controller.
     """
     return (
         any(pod.labels.get(label) for label in _SPARK_LABELS)
         or pod.labels.get(CREATED_BY) == _LIVY
-        or bool(pod.labels.get(SPARK_ROLE) and not pod.controller_kind)
+        or bool(pod.labels.get(SPARK_ROLE) and not pod.controller_kind and _is_made_by_spark(pod))
+    )
+
+
+def _is_made_by_spark(pod: Pod) -> bool:
+    return bool(
+        pod.labels.get(SPARK_EXECUTOR_ID) or pod.labels.get(SPARK_VERSION) or _POD_OF_SPARK.fullmatch(pod.name or "")
     )
 
 

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from pipeline.attribution import Pod, Workload, attribute, complete, completed, shared_labels
+from pipeline.attribution import Pod, Workload, attribute, complete, completed, shared_labels, united
 from pipeline.capacity import Capacity, bare_id, capacity, telling
 from pipeline.models import NOBODY, Allocation, Asset, Properties
 
@@ -97,8 +97,9 @@ class Join:
 
     def owners(self) -> list[Owner]:
         """The owners by their numbers, each with what the other pods of its workload say of it."""
-        known = complete(owner.workload for owner in self._owners)
-        whole = [Owner(completed(owner.workload, known), owner.labels) for owner in self._owners]
+        same = united(owner.workload for owner in self._owners)
+        known = complete(same.values())
+        whole = [Owner(completed(same[owner.workload], known), owner.labels) for owner in self._owners]
         shared = shared_labels(((owner.workload, dict(owner.labels or ())) for owner in whole), self._kept)
         return [_with_labels(owner, shared.get((owner.workload.kind, owner.workload.id or ""), {})) for owner in whole]
 

@@ -45,6 +45,7 @@ PLATFORM = (
         namespaces=("*overprovision*",),
         controllers=("*overprovision*", "*headroom*", "pause-pods"),
         labels={
+            ("reason",): (HEADROOM,),
             _APP: ("*overprovision*", "capacity-placeholder", "pause-pods"),
             _PRIORITY_CLASS: ("*overprovision*", "*headroom*", "*placeholder*", "pause-pods"),
         },
@@ -71,10 +72,24 @@ PLATFORM = (
         labels={_APP: ("spark-operator", "flink-kubernetes-operator", "kueue", "yunikorn")},
     ),
     PlatformRule(
+        "AWS resources made from Kubernetes: the controllers of ACK",
+        namespaces=("ack-system",),
+        controllers=("ack-*-controller*",),
+    ),
+    PlatformRule(
         "cost and monitoring",
         namespaces=("amazon-cloudwatch", "aws-observability", "kubecost", "monitoring", "opencost", "prometheus"),
-        controllers=("kubecost-*", "opencost*", "*kube-state-metrics"),
-        labels={_APP: ("cost-analyzer", "kubecost", "kube-state-metrics", "opencost")},
+        controllers=("kubecost-*", "opencost*", "*kube-state-metrics", "*prometheus-operator*"),
+        labels={
+            _APP: (
+                "cost-analyzer",
+                "kube-prometheus-stack-operator",
+                "kube-state-metrics",
+                "kubecost",
+                "opencost",
+                "prometheus-operator",
+            )
+        },
     ),
     PlatformRule(
         "certificates, DNS, ingress, secrets, policies, drivers and backup",

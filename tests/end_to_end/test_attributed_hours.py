@@ -118,6 +118,15 @@ def test_a_retried_driver_of_the_operator_stays_the_same_workload_in_every_attem
     assert len(told(rows, "spark_app_id")) == 2, "each attempt is an application of its own"
 
 
+def test_an_executor_without_the_operators_labels_is_of_its_application_and_kept_labels_reach_it() -> None:
+    bare = of_operator("sales-report-exec-1", "executor", 1)
+    bare = replace(bare, labels={"spark-app-selector": bare.labels["spark-app-selector"], "spark-role": "executor"})
+    driver = of_operator("sales-report-driver", "driver", 1)
+    rows = rows_of([replace(driver, labels={**driver.labels, "team": "sales"}), bare])
+    assert told(rows, "workload_kind", "workload_id", "workload_name") == {("spark_operator", INTERNAL, "sales-report")}
+    assert all(("team", "sales") in row["labels"] for row in rows)
+
+
 def test_a_pod_that_was_made_again_under_its_name_keeps_its_money_on_the_node_that_upstream_names() -> None:
     again = driver(node=SPOT, minute=5, until=55)
     rows = rows_of([again, executor(1)], nodes=[ON_DEMAND, SPOT])

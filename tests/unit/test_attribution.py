@@ -253,6 +253,20 @@ TABLE = {
         ),
         Workload(WorkloadKind.SPARK, "analytics/notebooks"),
     ),
+    "a bare pod on a node that is kept for drivers": (pod(ON_DRIVERS_NODE, "debug-shell"), OTHER),
+    "Spark that its executor's number bears out": (
+        pod({"spark-role": "executor", "spark-exec-id": "7"}, "etl-7"),
+        Workload(WorkloadKind.SPARK, "analytics/etl-7", spark_role="executor"),
+    ),
+    "another tool on a node that is kept for TaskManagers": (
+        pod({"component": "taskmanager", "app": "celery"}, controller=("deployment", "celery")),
+        OTHER,
+    ),
+    "a bare pod on a node that is kept for TaskManagers": (pod({"component": "taskmanager"}, "debug-shell"), OTHER),
+    "Flink that a pod's name bears out": (
+        pod({"component": "jobmanager", "app": "clicks"}, "clicks-jobmanager-0"),
+        Workload(WorkloadKind.FLINK, "analytics/clicks", name="clicks", spark_role="jobmanager"),
+    ),
     "another pod on a node that is kept for drivers": (
         pod(ON_DRIVERS_NODE, controller=("deployment", "history-server")),
         OTHER,

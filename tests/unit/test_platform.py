@@ -27,6 +27,22 @@ PODS = {
     ),
     "the Flink operator": (Pod("streams", "f-1", "deployment", "flink-kubernetes-operator", {}), None),
     "YuniKorn": (Pod("batch", "yk-1", "deployment", "yunikorn-scheduler", {}), None),
+    "a controller of ACK": (
+        Pod("ack-system", "ack-s3-1", "deployment", "s3", {"app_kubernetes_io_name": "s3-chart"}),
+        None,
+    ),
+    "a controller of ACK in another namespace": (
+        Pod("tools", "a-1", "deployment", "ack-emrcontainers-controller-emrcontainers-chart", {}),
+        None,
+    ),
+    "the Prometheus operator": (
+        Pod("obs", "p-1", "deployment", "kps-operator", {"app_kubernetes_io_name": "prometheus-operator"}),
+        None,
+    ),
+    "the Prometheus operator of a stack": (
+        Pod("obs", "p-2", "deployment", "kps", {"app": "kube-prometheus-stack-operator"}),
+        None,
+    ),
     "what a priority class shows": (
         Pod("tools", "dns-1", "deployment", "dns", {"priorityClassName": "system-cluster-critical"}),
         None,
@@ -42,6 +58,10 @@ PODS = {
         HEADROOM,
     ),
     "placeholders in a namespace of their own": (Pod("overprovisioning", "x-1", "deployment", "x", {}), HEADROOM),
+    "placeholders that only say why they are there": (
+        Pod("emr-orders", "room-1", "deployment", "room", {"reason": "headroom"}),
+        HEADROOM,
+    ),
     "pause pods": (Pod("other", "pause-pods-1", "deployment", "pause-pods", {"run": "pause-pods"}), HEADROOM),
     "placeholders after Kubernetes' own manual": (
         Pod("default", "c-1", "deployment", "capacity-reservation", {"app_kubernetes_io_name": "capacity-placeholder"}),
@@ -77,6 +97,7 @@ def test_a_label_of_spark_outweighs_every_rule_of_the_platform(pod: Pod) -> None
         Pod("hotel", "capacity-reservation-1", "deployment", "capacity-reservation", {}),
         Pod("analytics", "karpenter-1", None, None, {"app": ""}),
         Pod("analytics", "web-1", "deployment", "web", {"priority_class": "high", "app": "web"}),
+        Pod("analytics", "web-1", "deployment", "back-web", {"reason": "headroom-test"}),
         Pod(None, None, None, None, {}),
     ],
     ids=lambda pod: f"{pod.namespace}/{pod.controller_name}",

@@ -3,8 +3,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from pipeline.attribution import Workload, WorkloadKind, complete, completed, shared_labels
+from pipeline.attribution import Workload, WorkloadKind, complete, completed, shared_labels, united
 
 JOB = "00000008k7cyoqlkw55"
 APP = "spark-ea7c71e36115aade759c625825c7b5cb"
@@ -59,6 +60,32 @@ def test_where_labels_of_a_job_disagree_the_smallest_value_speaks(turn: int) -> 
     assert shared_labels(pods, ("team",)) == {("job_run", JOB): {"team": "risk"}}
 
 
+def test_executors_without_the_operators_labels_are_of_the_application_that_they_belong_to() -> None:
+    driver = Workload(WorkloadKind.SPARK, "s-1", name="report", spark_app_id=APP, spark_role="driver")
+    executor = Workload(WorkloadKind.SPARK, APP, spark_app_id=APP, spark_role="executor")
+    assert united([driver, executor]) == {driver: driver, executor: replace(executor, id="s-1")}
+    on_emr = replace(driver, kind=WorkloadKind.SPARK_OPERATOR, id="x1", emr_internal_id="x1")
+    plain = Workload(WorkloadKind.SPARK_SUBMIT, "x1", emr_internal_id="x1", spark_role="executor")
+    found = united([plain, on_emr, executor])
+    assert {(one.kind, one.id) for one in found.values()} == {(WorkloadKind.SPARK_OPERATOR, "x1")}
+    assert [found[one].spark_role for one in (plain, on_emr, executor)] == ["executor", "driver", "executor"]
+
+
+def test_executors_without_the_jobs_labels_are_of_the_job_run_that_their_driver_names() -> None:
+    driver = in_job(spark_app_id=APP, virtual_cluster_id="vc1", spark_role="driver")
+    executor = Workload(WorkloadKind.SPARK, APP, spark_app_id=APP, spark_role="executor")
+    same = united([executor, driver])
+    assert completed(same[executor], complete(same.values())) == replace(driver, spark_role="executor")
+
+
+def test_a_kernel_that_names_no_endpoint_is_of_the_one_that_its_driver_names() -> None:
+    driver = in_endpoint(emr_internal_id="x1", spark_role="driver")
+    executor = Workload(WorkloadKind.INTERACTIVE_ENDPOINT, "x1", emr_internal_id="x1", spark_role="executor")
+    other = Workload(WorkloadKind.INTERACTIVE_ENDPOINT, "x2", emr_internal_id="x2", spark_role="driver")
+    same = united([executor, driver, other, OTHER])
+    assert (same[executor].id, same[other], same[OTHER]) == (driver.id, other, OTHER)
+
+
 def test_one_id_in_two_kinds_is_two_workloads() -> None:
     submit = Workload(WorkloadKind.SPARK_SUBMIT, "same", name="backfill")
     flink = Workload(WorkloadKind.FLINK, "same")
@@ -108,3 +135,15 @@ def test_what_pods_say_together_does_not_depend_on_their_order(pods: list[Worklo
             pod.spark_role,
         )
         assert pod.name in (None, found.name)
+
+
+@settings(deadline=None)
+@given(st.lists(workloads(), max_size=12), st.randoms(use_true_random=False))
+def test_whom_pods_belong_to_together_does_not_depend_on_their_order(pods: list[Workload], random: Any) -> None:
+    found = united(pods)
+    assert found.keys() == set(pods)
+    assert united(random.sample(pods, len(pods))) == found
+    for pod, of in found.items():
+        assert (of.id is None) == (of.kind in (WorkloadKind.PLATFORM, WorkloadKind.OTHER))
+        assert (of.job_run_id is None) == (of.kind is not WorkloadKind.JOB_RUN)
+        assert replace(of, kind=pod.kind, id=pod.id, job_run_id=pod.job_run_id) == pod
