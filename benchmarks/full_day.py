@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import footer
-from pipeline.day import Change, Day
+from pipeline.change import Change
+from pipeline.day import Day
 from pipeline.tables import LAKE_TABLES, TIMESTAMP
 from pipeline.window import HOUR
 

@@ -28,6 +28,7 @@ Body = bytes | bytearray
 _LOOKED_AT = 1000
 _MESSAGE_LENGTH = 300  # OpenCost repeats whole PromQL queries: 33 kB have been seen
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_IDLE = "__idle__"
 _OUT_OF_STORE = ("boundary error", "does not have coverage")  # of Kubecost's stores, in an answer with status 500
 
 
@@ -36,6 +37,23 @@ class NoDataError(ContractError):
 
     Right before history began, wrong after.
     """
+
+
+class OtherClustersError(NoDataError):
+    """The rows of the time are those of other clusters, *named*, and none is of the one that is *wanted*."""
+
+    def __init__(self, server: str, window: Window, wanted: str, named: str) -> None:
+        super().__init__(f"{server} answered for {window} about {named} and has no row of {wanted!r}.")
+        self.wanted = wanted
+        self._server = server
+        self._named = named
+
+    def of_a_name_never_seen(self) -> ConfigurationError:
+        """What it means where no hour ever had a row of that name."""
+        return ConfigurationError(
+            f"{self._server} has rows of {self._named}, and in no hour any of {self.wanted!r}. "
+            "CHARGEBACK_KUBECOST_CLUSTER_ID must be Kubecost's own name of the cluster in CHARGEBACK_CLUSTER_ARN."
+        )
 
 
 class _AllocationAnswer(msgspec.Struct, frozen=True):
@@ -61,6 +79,7 @@ class _Read(msgspec.Struct, frozen=True, gc=False):
     encoded: msgspec.Raw
     cluster: str | None
     window: WireWindow
+    is_idle: bool
     has_node: bool
     cpu_core_hours: float
     total_cost: float
@@ -78,8 +97,8 @@ _ANY = msgspec.json.Decoder(_AnyAnswer)
 class Question:
     """What was asked: for *window*, of the server shown as *server*, about *cluster_id* or the only cluster it has.
 
-    Reading an answer raises NoDataError where it has none, ConfigurationError where it is about other clusters, and
-    ContractError where it may not be written.
+    Reading an answer raises NoDataError where it has none, ConfigurationError where it is about several clusters of
+    which none was asked for, and ContractError where it may not be written.
     """
 
     server: str
@@ -90,6 +109,7 @@ class Question:
         """The rows of an answer to `/allocation`: one set, of this window, in which pods have nodes.
 
         Each row is read, and none of them kept but as it came: labels are most of a row, and few of them are needed.
+        Idle capacity, which some servers add although it was declined, is no pod's: it is left out.
         """
         answer = self._decoded(_ALLOCATIONS, body, "/allocation")
         sets = [rows for rows in answer.data or () if rows]
@@ -97,7 +117,11 @@ class Question:
             raise NoDataError(f"{self.server} has no allocations for {self.window}.")
         if len(answer.data or ()) != 1:
             raise ContractError(f"{self.server} answered with {len(answer.data or ())} windows, not {self.window}.")
-        rows = self._of_cluster([self._read(name, row) for name, row in sets[0].items()])
+        read = [self._read(name, row) for name, row in sets[0].items()]
+        found = [row for row in read if not row.is_idle]
+        rows = self._of_cluster(found)
+        if not rows:
+            raise self._without_rows(found)
         for row in rows:
             self._check_window(row.window)
         self._check_totals(rows)
@@ -105,7 +129,8 @@ class Question:
             raise ContractError(
                 f"{self.server} answered for {self.window} with no row that has a node: its query for the pods failed."
             )
-        return Allocations(row.encoded for row in rows)
+        cluster_id = next((row.cluster for row in rows if row.cluster), None)
+        return Allocations((row.encoded for row in rows), cluster_id, len(read) - len(found))
 
     def _read(self, name: str, encoded: msgspec.Raw) -> _Read:
         try:
@@ -114,7 +139,21 @@ class Question:
             said = cut(f"{error}, in the row {name}")
             raise ContractError(f"{self.server} gave an answer to /allocation that cannot be read: {said}") from error
         of = row.properties or NOBODY
-        return _Read(encoded, of.cluster, row.window, bool(of.node), row.cpu_core_hours or 0.0, row.total_cost or 0.0)
+        return _Read(
+            encoded=encoded,
+            cluster=of.cluster,
+            window=row.window,
+            is_idle=_IDLE in row.name and not of.pod,
+            has_node=bool(of.node),
+            cpu_core_hours=row.cpu_core_hours or 0.0,
+            total_cost=row.total_cost or 0.0,
+        )
+
+    def _without_rows(self, found: Iterable[_Read]) -> NoDataError:
+        named = {row.cluster for row in found if row.cluster}
+        if self.cluster_id is None or not named:
+            return NoDataError(f"{self.server} has no allocations for {self.window}.")
+        return OtherClustersError(self.server, self.window, self.cluster_id, _listed(named))
 
     def nodes(self, body: Body) -> tuple[Asset, ...]:
         """The nodes in an answer to `/assets`, a list of sets or one set; disks and load balancers are passed over."""
@@ -145,10 +184,10 @@ class Question:
     def _of_cluster(self, rows: "Iterable[_Row]") -> "tuple[_Row, ...]":
         """The rows of our cluster: all of them, unless they speak of several."""
         rows = tuple(rows)
-        clusters = {cluster for row in rows if (cluster := _cluster(row))}
         if self.cluster_id is not None:
-            self._check_clusters(self.cluster_id, clusters, rows)
+            self._refuse_nameless(self.cluster_id, rows)
             return tuple(row for row in rows if _cluster(row) == self.cluster_id)
+        clusters = {cluster for row in rows if (cluster := _cluster(row))}
         if len(clusters) > 1:
             raise ConfigurationError(
                 f"{self.server} speaks of several clusters: {_listed(clusters)}. "
@@ -156,13 +195,8 @@ class Question:
             )
         return rows
 
-    def _check_clusters(self, wanted: str, clusters: "set[str]", rows: "Iterable[_Read | Asset]") -> None:
+    def _refuse_nameless(self, wanted: str, rows: "Iterable[_Read | Asset]") -> None:
         """Refuse what cannot be told apart: a row that names no cluster may be ours, or another's."""
-        if clusters and wanted not in clusters:
-            raise ConfigurationError(
-                f"{self.server} knows no cluster {wanted!r}, only {_listed(clusters)}. "
-                "Set CHARGEBACK_KUBECOST_CLUSTER_ID to one of them."
-            )
         nameless = sum(1 for row in rows if not _cluster(row))
         if nameless:
             raise ContractError(

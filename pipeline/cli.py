@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -44,7 +45,11 @@ def cli() -> None:
 @cli.command()
 @click.option("--since", type=INSTANT, help="First hour to look at; the look-back unless given.")
 @click.option("--until", type=INSTANT, help="Look at hours before this one.")
-@click.option("--recollect", is_flag=True, help="Fetch settled hours again, and take the answer even if it is worse.")
+@click.option(
+    "--recollect",
+    is_flag=True,
+    help="Fetch settled hours again, or their day where upstream keeps days only; take what is worse, too.",
+)
 @click.option("--skip-emr", is_flag=True, help="Do not list virtual clusters, job runs and endpoints.")
 @acts_at
 def collect(since: datetime | None, until: datetime | None, recollect: bool, skip_emr: bool, now: datetime) -> None:
@@ -57,10 +62,18 @@ def collect(since: datetime | None, until: datetime | None, recollect: bool, ski
     without_pandas()
     settings = _settings(CollectSettings)
     lake = connections.lake(settings)
-    collector = Collector(connections.kubecost(settings), lake, settings.cluster_arn, settings.labels, now, recollect)
+    collector = Collector(
+        connections.kubecost(settings),
+        lake,
+        settings.cluster_arn,
+        settings.labels,
+        now,
+        time.monotonic,
+        recollect,
+    )
     work = collector.work(connections.schedule(settings), since, until)
     outcomes = list(_followed(collector.collect(work), len(work.plan.fetch)))
-    errors = failures(outcomes, work.began)
+    errors = failures(outcomes, work)
     _say_collected(outcomes, errors)
     if not skip_emr:
         errors += _refreshed(settings, lake, now)
@@ -114,11 +127,14 @@ def status(since: datetime | None, until: datetime | None, form: str, now: datet
     from pipeline.status import calendar
 
     settings = _settings(LakeSettings)
-    days = calendar(connections.lake(settings), connections.schedule(settings), now, since, until)
+    found = calendar(connections.lake(settings), connections.schedule(settings), now, since, until)
+    days = found.days
     if form == "json":
         click.echo(calendar_json(settings.cluster_arn.arn, days), nl=False)
     else:
         _show(calendar_table(days))
+    if found.errors:
+        raise gravest(found.errors)
 
 
 @cli.command()

@@ -2,27 +2,27 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 
-import msgspec
-
-from pipeline.day import ROW_GROUP_ROWS, Change
-from pipeline.errors import ChargebackError, ContractError
+from pipeline.answers import OtherClustersError
+from pipeline.change import NOTHING, Change, Effect, Loss
+from pipeline.day import ROW_GROUP_ROWS
+from pipeline.errors import ChargebackError, ConfigurationError, ContractError
 from pipeline.footer import WindowRecord, WindowState
 from pipeline.kubecost import Kubecost, NoDataError
 from pipeline.lake import Lake
 from pipeline.models import Cluster, WindowAnswer
-from pipeline.plan import Plan, PlannedWindow, Schedule, history_began, plan, span
+from pipeline.plan import Plan, PlannedWindow, Schedule, Span, history_began, plan, reaching_back, span
 from pipeline.rows import WindowRows, window_rows
 from pipeline.tables import ALLOCATIONS, LAKE_TABLES, Table
 from pipeline.window import Window
 
 log = logging.getLogger(__name__)
 
-_TOLERANCE = 0.01  # upstream recomputes an hour from samples; more than this much fewer core-hours is a worse answer
+_PATIENCE = 60.0  # seconds that fetched windows wait for others of their day
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,21 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Work:
-    """What a run has to do, what the lake had when it began, and when its history began: None while it is empty."""
+    """What a run has to do, what the lake had when it began, and when its history began: None while it is empty.
+
+    What is *unreadable* in the lake is left as it is.
+    """
 
     plan: Plan
     records: Mapping[Window, WindowRecord]
     began: datetime | None
+    unreadable: tuple[ContractError, ...] = ()
 
-    def within(self, window: Window) -> tuple[WindowRecord, ...]:
-        """The records of *window*, or of the hours in it."""
-        return tuple(r for r in self.records.values() if window.start <= r.start and r.end <= window.end)
+    @property
+    def cluster_id(self) -> str | None:
+        """The cluster that the newest window with rows is of, by upstream's name; None where that is not known."""
+        named = [record for record in self.records.values() if record.cluster_id is not None]
+        return max(named, key=lambda record: record.window).cluster_id if named else None
 
 
 @dataclass(frozen=True)
@@ -58,45 +64,63 @@ class _Fetched:
 
 
 @dataclass(frozen=True)
-class _Decision:
-    """What is to be changed in the lake for one window, and what is told of it."""
+class _Proposal:
+    """What is to be changed in the lake for one window, by table; or why nothing is."""
 
-    outcome: Outcome
-    changes: Mapping[Table, tuple[Change, ...]]
+    window: Window
+    changes: Mapping[Table, Change | Loss]
+    error: ChargebackError | None = None
 
 
 @dataclass(frozen=True)
 class Collector:
-    """Where windows come from and go to, and what is kept of them; *recollect* takes an answer that is worse, too."""
+    """Where windows come from and go to, and what is kept of them; *recollect* takes an answer that is worse, too.
+
+    *clock* gives seconds that only ever grow.
+    """
 
     upstream: Kubecost
     lake: Lake
     cluster: Cluster
     labels: tuple[str, ...]
     now: datetime
+    clock: Callable[[], float]
     recollect: bool = False
 
     def work(self, schedule: Schedule, since: datetime | None = None, until: datetime | None = None) -> Work:
-        """Find the windows that are missing or not yet settled, in the look-back or from *since* to *until*."""
+        """Find the windows that are missing or not yet settled, in the look-back or from *since* to *until*.
+
+        The look-back reaches as far back as the lake lacks days.
+        """
         looked_at = span(schedule, self.now, since, until)
-        if looked_at.newest_hour is None:
+        newest = looked_at.newest_hour
+        if newest is None:
             return Work(Plan((), ()), {}, None)
-        dialect = self.upstream.detect(looked_at.newest_hour)
-        records = self.lake.records(looked_at.days)
-        began = history_began(records.values(), self.lake.first_day(), looked_at.since)
-        retention = schedule.hourly_retention or dialect.hourly_retention
-        found = plan(schedule, looked_at, records, retention, began, recollect=self.recollect)
-        if found.waiting:
-            log.info("missing hours wait until their day's set is complete", extra={"hours": len(found.waiting)})
-        return Work(found, records, began)
+        days = self.lake.days()
+        if since is None:
+            looked_at = reaching_back(looked_at, days)
+        dialect = self.upstream.detect(newest)
+        stored = self.lake.read(looked_at.days)
+        began = history_began(stored.records.values(), days, looked_at)
+        found = plan(
+            schedule,
+            looked_at,
+            stored.records,
+            schedule.hourly_retention or dialect.hourly_retention,
+            began,
+            unreadable=stored.unreadable,
+            recollect=self.recollect,
+        )
+        _tell(found, looked_at)
+        return Work(found, stored.records, began, tuple(stored.unreadable.values()))
 
     def collect(self, work: Work) -> Iterator[Outcome]:
         """Fetch and write each window of *work*, oldest first; one that fails never stops the next.
 
-        The windows of a day are written together, unless they are more rows than memory should hold.
+        The windows of a day are written together, unless they are more rows than memory should hold, or slow to come.
         """
-        for batch in _batches(self._fetched(work.plan)):
-            yield from self._written([self._decided(fetched, work) for fetched in batch])
+        for batch in _batches(self._of_one_cluster(self._fetched(work.plan), work), self.clock):
+            yield from self._written([self._proposed(fetched, work) for fetched in batch])
 
     def _fetched(self, planned: Plan) -> Iterator[_Fetched]:
         """Ask for each window; while one is awaited, joined and written, the next is already asked for."""
@@ -120,60 +144,71 @@ class Collector:
         _warn_of_unmatched(rows)
         return _Fetched(planned, rows)
 
-    def _decided(self, fetched: _Fetched, work: Work) -> _Decision:
-        """Take the answer, keep what is stored, or give the missing hours of a day up for lost."""
+    def _of_one_cluster(self, fetched: Iterable[_Fetched], work: Work) -> Iterator[_Fetched]:
+        """Refuse what is of another cluster than the hours before, unless we asked for it by its name."""
+        known = self.upstream.cluster_id or work.cluster_id
+        for one in fetched:
+            named = one.rows.cluster_id if one.rows else None
+            known = known or named
+            if self.upstream.cluster_id is None and named is not None and named != known:
+                yield _Fetched(one.planned, error=_of_another_cluster(one.planned.window, named, known))
+            else:
+                yield one
+
+    def _proposed(self, fetched: _Fetched, work: Work) -> _Proposal:
+        """Put the answer before the lake, or give the missing hours of a day up for lost."""
         planned = fetched.planned
         if fetched.rows is not None:
-            return self._compared(planned, fetched.rows, work.within(planned.window))
-        if planned.gaps and isinstance(fetched.error, NoDataError) and _is_after(planned.window, work.began):
-            return self._lost(planned, f"upstream has nothing of {planned.window.usage_date} any more")
-        return _Decision(Outcome(planned.window, error=fetched.error), {})
+            record = _record(fetched.rows, planned.state, self.now)
+            tables = fetched.rows.tables
+            changes = {table: Change(record, tables[table], planned.gaps, self.recollect) for table in LAKE_TABLES}
+            return _Proposal(planned.window, changes)
+        if planned.gaps and _is_after(planned.window, work.began) and _is_gone(fetched.error, work.records.values()):
+            return _Proposal(planned.window, {ALLOCATIONS: Loss(planned.window, planned.gaps, self.now)})
+        return _Proposal(planned.window, {}, fetched.error)
 
-    def _compared(self, planned: PlannedWindow, rows: WindowRows, stored: Sequence[WindowRecord]) -> _Decision:
-        record = _record(rows, planned.state, self.now)
-        before = sum(former.core_hours for former in stored)
-        tolerance = 0.0 if planned.gaps else _TOLERANCE
-        if self.recollect or record.core_hours >= before * (1 - tolerance):
-            changes = {table: (Change(record, rows.tables[table]),) for table in LAKE_TABLES}
-            return _Decision(Outcome(planned.window, record), changes)
-        if planned.gaps:
-            said = f"the day's set has {record.core_hours:.3f} core-hours, the hours that are stored {before:.3f}"
-            return self._lost(planned, said)
-        return _rejected(record, stored[0])
-
-    def _lost(self, planned: PlannedWindow, why: str) -> _Decision:
-        """Remember the missing hours of a day as lost, so that it is said once."""
-        lost = tuple(Change(_lost_record(hour, self.now)) for hour in planned.gaps)
-        error = ContractError(
-            f"{len(lost)} hours of {planned.window.usage_date} are lost: {why}. What is stored of the day stays. "
-            "Run collect more often than upstream's hourly retention."
-        )
-        return _Decision(Outcome(planned.window, error=error), {ALLOCATIONS: lost})
-
-    def _written(self, decisions: Sequence[_Decision]) -> Iterator[Outcome]:
+    def _written(self, proposals: Sequence[_Proposal]) -> Iterator[Outcome]:
         """Write a batch; `allocations` comes last, and with it the windows count as collected."""
-        day = decisions[0].outcome.window.usage_date
+        day = proposals[0].window.usage_date
+        proposed = [proposal for proposal in proposals if proposal.changes]
         try:
-            changed = [
-                self.lake.replace(table, day, changes)
-                for table in LAKE_TABLES
-                if (changes := [change for decision in decisions for change in decision.changes.get(table, ())])
-            ]
+            effects = {table: self._replaced(table, day, proposed) for table in LAKE_TABLES}
+            self._follow(effects, day, proposed)
         except ChargebackError as error:
-            yield from (Outcome(d.outcome.window, error=error if d.changes else d.outcome.error) for d in decisions)
+            yield from (Outcome(p.window, error=error if p.changes else p.error) for p in proposals)
             return
-        yield from (replace(d.outcome, changed=any(changed) and bool(d.changes)) for d in decisions)
+        yield from (_outcome(proposal, effects) for proposal in proposals)
+
+    def _replaced(self, table: Table, day: date, proposed: Iterable[_Proposal]) -> Mapping[Window, Effect]:
+        changes = [proposal.changes[table] for proposal in proposed if table in proposal.changes]
+        return self.lake.replace(table, day, changes) if changes else {}
+
+    def _follow(
+        self, effects: Mapping[Table, Mapping[Window, Effect]], day: date, proposed: Iterable[_Proposal]
+    ) -> None:
+        """Let the other tables have what `allocations` took: a killed run may have left a better answer in them."""
+        taken = {window for window, effect in effects[ALLOCATIONS].items() if effect.taken}
+        for table in LAKE_TABLES:
+            changes = [proposal.changes.get(table) for proposal in proposed if proposal.window in taken]
+            behind = [c for c in changes if isinstance(c, Change) and not effects[table][c.window].taken]
+            if behind:
+                self.lake.replace(table, day, [replace(change, even_if_worse=True) for change in behind])
 
 
-def failures(outcomes: Iterable[Outcome], began: datetime | None) -> list[ChargebackError]:
-    """What went wrong in a run over a lake whose history had begun at *began*, or not at all.
+def failures(outcomes: Iterable[Outcome], work: Work) -> list[ChargebackError]:
+    """What went wrong in a run that had to do *work*.
 
     Hours without rows are right before the first hour that has rows; after it they are refused, and asked for again.
     """
     outcomes = tuple(outcomes)
     errors = [o.error for o in outcomes if o.error is not None and not isinstance(o.error, NoDataError)]
+    errors = [*work.unreadable, *errors]
     empty = [o for o in outcomes if isinstance(o.error, NoDataError)]
-    began = min([o.record.start for o in outcomes if o.record] + ([began] if began else []), default=None)
+    written = [o.record for o in outcomes if o.record is not None]
+    for error in (o.error for o in empty):
+        if isinstance(error, OtherClustersError) and not _has_named(error.wanted, (*work.records.values(), *written)):
+            return [*errors, error.of_a_name_never_seen()]
+    began = min([record.start for record in written] + ([work.began] if work.began else []), default=None)
     if empty and began is None and not errors:
         return [
             ContractError(f"No hour from {empty[0].window.start:%Y-%m-%dT%H:%MZ} on has rows. Is Kubecost running?")
@@ -185,42 +220,59 @@ def _is_after(window: Window, began: datetime | None) -> bool:
     return began is not None and window.end > began
 
 
-def _batches(fetched: Iterable[_Fetched]) -> Iterator[list[_Fetched]]:
-    """Put the windows of a day together, up to the rows of one row group."""
+def _is_gone(error: ChargebackError | None, records: Iterable[WindowRecord]) -> bool:
+    """Whether upstream has no more of our cluster; one that it never named may only be misspelt."""
+    if isinstance(error, OtherClustersError):
+        return _has_named(error.wanted, records)
+    return isinstance(error, NoDataError)
+
+
+def _has_named(cluster_id: str, records: Iterable[WindowRecord]) -> bool:
+    return any(record.cluster_id == cluster_id for record in records)
+
+
+def _of_another_cluster(window: Window, named: str, known: str | None) -> ConfigurationError:
+    return ConfigurationError(
+        f"Upstream answered for {window} about the cluster {named!r}, and about {known!r} before. Set "
+        "CHARGEBACK_KUBECOST_CLUSTER_ID to the one that CHARGEBACK_CLUSTER_ARN names, and collect --recollect what is "
+        "stored of another."
+    )
+
+
+def _tell(found: Plan, looked_at: Span) -> None:
+    """Say which hours are not fetched as they were asked for."""
+    if found.waiting:
+        log.info("missing hours wait until their day's set is complete", extra={"hours": len(found.waiting)})
+    for window in (planned.window for planned in found.fetch):
+        if window.start < looked_at.since or looked_at.until < window.end:
+            log.info("hours that upstream no longer keeps are fetched as their whole day", extra={"window": window})
+
+
+def _outcome(proposal: _Proposal, effects: Mapping[Table, Mapping[Window, Effect]]) -> Outcome:
+    window = proposal.window
+    effect = effects[ALLOCATIONS].get(window, NOTHING)
+    if proposal.changes and effect == NOTHING:
+        log.info("another run was faster", extra={"window": window})
+    record = next((record for record in effect.records if record.window == window), None)
+    changed = any(of.get(window, NOTHING).changed for of in effects.values())
+    return Outcome(window, record, changed, effect.error or proposal.error)
+
+
+def _batches(fetched: Iterable[_Fetched], clock: Callable[[], float]) -> Iterator[list[_Fetched]]:
+    """Put the windows of a day together, up to the rows of one row group, and as long as they come quickly."""
     batch: list[_Fetched] = []
-    rows = 0
+    rows, begun = 0, clock()
     for one in fetched:
         if batch and (one.planned.window.usage_date != batch[0].planned.window.usage_date or rows > ROW_GROUP_ROWS):
             yield batch
-            batch, rows = [], 0
+            batch, rows, begun = [], 0, clock()
         batch.append(one)
         rows += one.rows.tables[ALLOCATIONS].num_rows if one.rows else 0
+        if clock() - begun >= _PATIENCE:
+            yield batch
+            batch, rows, begun = [], 0, clock()
     if batch:
         yield batch
-
-
-def _rejected(record: WindowRecord, former: WindowRecord) -> _Decision:
-    """Keep the stored rows, remember that the newer answer was worse, and say so once."""
-    kept = msgspec.structs.replace(former, state=WindowState.REJECTED)
-    error = ContractError(
-        f"{record.window}: the newer answer has {record.core_hours:.3f} core-hours, the stored one "
-        f"{former.core_hours:.3f}. The stored rows stay. To take the newer ones: collect --recollect "
-        f"--since {former.start:%Y-%m-%dT%H:%MZ} --until {former.end:%Y-%m-%dT%H:%MZ}"
-    )
-    return _Decision(Outcome(record.window, kept, error=error), {ALLOCATIONS: (Change(kept),)})
-
-
-def _lost_record(hour: Window, now: datetime) -> WindowRecord:
-    return WindowRecord(
-        start=hour.start,
-        end=hour.end,
-        state=WindowState.LOST,
-        collected_at=now,
-        rows=0,
-        core_hours=0.0,
-        estimated_cost=0.0,
-        source="",
-    )
 
 
 def _record(rows: WindowRows, state: WindowState, now: datetime) -> WindowRecord:
@@ -233,6 +285,7 @@ def _record(rows: WindowRows, state: WindowState, now: datetime) -> WindowRecord
         core_hours=rows.core_hours,
         estimated_cost=rows.estimated_cost,
         source=rows.source,
+        cluster_id=rows.cluster_id,
         grid=None if rows.grid is None else int(rows.grid.total_seconds()),
     )
 

@@ -2,8 +2,9 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import IO
 
 import msgspec
@@ -12,20 +13,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import footer
+from pipeline.change import NOTHING, Change, Effect, Loss
+from pipeline.errors import ContractError
 from pipeline.footer import WindowRecord
-from pipeline.tables import DOUBLE, TIMESTAMP, Table
+from pipeline.tables import ALLOCATIONS, DOUBLE, TIMESTAMP, Table
 from pipeline.window import Window
 
 ROW_GROUP_ROWS = 131_072
 """What a rewrite holds in memory, whatever the day's size: about 340 MB; and enough for Athena to read in one go."""
 
 
-@dataclass(frozen=True)
-class Change:
-    """One window's new record, and its new rows; None leaves the rows as they are."""
-
-    record: WindowRecord
-    rows: pa.Table | None = None
+UNREADABLE = (pa.ArrowException, OSError)
+"""What pyarrow raises on bytes that are no Parquet, or no longer."""
 
 
 @dataclass(frozen=True)
@@ -41,31 +40,36 @@ class Day:
         """The windows that the file holds."""
         return () if self.file is None else footer.decode(self.file.metadata.metadata, self.where)
 
-    def rewrite(self, changes: Sequence[Change], sink: IO[bytes]) -> bool:
-        """Write the day anew to *sink*, with the windows of *changes* in the place of all that they overlap.
+    def rewrite(self, changes: Sequence[Change | Loss], sink: IO[bytes]) -> dict[Window, Effect]:
+        """Write the day anew to *sink*, with what *changes*, each of another window, come to; returns that.
 
-        Rows that are equal to the stored ones but for `collected_at` stay as they are. Returns whether anything
-        changed; if nothing did, *sink* stays empty.
+        Rows that are equal to the stored ones but for `collected_at` stay as they are. If nothing changed, *sink*
+        stays empty.
         """
-        former = self.records  # read first: a file that is none of ours is refused before its columns are touched
-        changes = [self._reduced(change, former) for change in changes]
-        records = former
+        records = self.records  # read first: a file that is none of ours is refused before its columns are touched
+        taken, effects = [], {}
         for change in changes:
-            records = (*footer.without(records, change.record.window), change.record)
-        replaced = sorted((c for c in changes if c.rows is not None), key=lambda change: change.record.window)
-        if not replaced and set(records) == set(former):
-            return False
-        self._write(self._merged(replaced), records, sink)
-        return True
+            effect = self._reduced(change.window, change.effect(records), records)
+            for record in effect.records:
+                records = (*footer.without(records, record.window), record)
+            if effect.rows is not None:
+                taken.append((change.window, effect.rows))
+            effects[change.window] = replace(effect, rows=None)
+        if any(effect.changed for effect in effects.values()):
+            self._write(self._merged(sorted(taken, key=itemgetter(0))), records, sink)
+        return effects
 
-    def _reduced(self, change: Change, former: Iterable[WindowRecord]) -> Change:
-        """*change* without its rows where the file already has them."""
-        record = next((r for r in former if r.window == change.record.window), None)
-        if record is None:
-            return change
-        if change.rows is not None and not _same(self._stored(record.window), change.rows):
-            return change
-        return Change(msgspec.structs.replace(change.record, collected_at=record.collected_at))
+    def _reduced(self, window: Window, effect: Effect, stored: Sequence[WindowRecord]) -> Effect:
+        """*effect* without the rows that the file already has; only `allocations` tells what was rejected or lost."""
+        if effect.rows is None:
+            if self.table is not ALLOCATIONS:
+                return NOTHING
+            return replace(effect, changed=any(record not in stored for record in effect.records))
+        same = next((record for record in stored if record.window == window), None)
+        if same is None or not _same(self._stored(window), effect.rows):
+            return replace(effect, changed=True)
+        records = tuple(msgspec.structs.replace(r, collected_at=same.collected_at) for r in effect.records)
+        return Effect(records, changed=records != (same,))
 
     def _write(self, rows: Iterable[pa.Table], records: Iterable[WindowRecord], sink: IO[bytes]) -> None:
         schema = self.table.schema
@@ -74,20 +78,21 @@ class Day:
                 writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
             writer.add_key_value_metadata({footer.KEY.decode(): footer.encode(records).decode()})
 
-    def _merged(self, changes: Iterable[Change]) -> Iterator[pa.Table]:
-        """The day's rows with those of *changes*, which come in the order of time, as the file's rows do."""
-        pending = deque(changes)
+    def _merged(self, taken: Iterable[tuple[Window, pa.Table]]) -> Iterator[pa.Table]:
+        """The day's rows with those *taken* for some windows, which come in the order of time as the file's do."""
+        pending = deque(taken)
         for group in self._groups():
             rest = group
             while pending and rest.num_rows:
-                window = pending[0].record.window
+                window, rows = pending[0]
                 yield rest.slice(0, _rows_before(rest, window.start))
                 rest = rest.slice(_rows_before(rest, window.end))
                 if rest.num_rows:
-                    yield pending.popleft().rows
+                    pending.popleft()
+                    yield rows
             yield rest
-        for change in pending:
-            yield change.rows
+        for _, rows in pending:
+            yield rows
 
     def _stored(self, window: Window) -> pa.Table:
         start, end = _instant(window.start), _instant(window.end)
@@ -100,7 +105,13 @@ class Day:
     def _groups(self) -> Iterator[pa.Table]:
         if self.file is not None:
             for number in range(self.file.num_row_groups):
-                yield _conformed(self.file.read_row_group(number), self.table.schema)
+                yield _conformed(self._group(self.file, number), self.table.schema)
+
+    def _group(self, file: pq.ParquetFile, number: int) -> pa.Table:
+        try:
+            return file.read_row_group(number)
+        except UNREADABLE as error:
+            raise ContractError(f"{self.where} cannot be read ({error}). Move it away.") from error
 
 
 def _same(stored: pa.Table, rows: pa.Table) -> bool:

@@ -21,8 +21,11 @@ class WindowState(StrEnum):
     LOST = "lost"  # out of upstream's retention before it was fetched: final
 
 
-class WindowRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One window of a day's object. Hours are vCPU-hours, cost is upstream's in USD, the grid is in seconds."""
+class WindowRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One window of a day's object. Hours are vCPU-hours, cost is upstream's in USD, the grid is in seconds.
+
+    *cluster_id* is upstream's name of the cluster, None where it gave none.
+    """
 
     start: datetime
     end: datetime
@@ -32,6 +35,7 @@ class WindowRecord(msgspec.Struct, frozen=True, kw_only=True):
     core_hours: float
     estimated_cost: float
     source: str
+    cluster_id: str | None = None
     grid: int | None = None
 
     @property
@@ -65,4 +69,9 @@ def decode(metadata: Mapping[bytes, bytes] | None, where: str) -> tuple[WindowRe
 
 def without(records: Iterable[WindowRecord], window: Window) -> tuple[WindowRecord, ...]:
     """The *records* of the time outside of *window*."""
-    return tuple(r for r in records if r.end <= window.start or window.end <= r.start)
+    return tuple(record for record in records if not record.window.overlaps(window))
+
+
+def within(records: Iterable[WindowRecord], window: Window) -> tuple[WindowRecord, ...]:
+    """The *records* that *window* has time in common with."""
+    return tuple(record for record in records if record.window.overlaps(window))

@@ -97,13 +97,14 @@ class Kubecost:
         retry: Retry = RETRY,
     ) -> None:
         self._server = without_credentials(url).rstrip("/").removesuffix("/model")
-        self._cluster_id = cluster_id
+        self.cluster_id = cluster_id
         self._ca_bundle = ca_bundle
         self._session = _session(api_key, get_auth_from_url(url), retry)
         self._dialect: Dialect | None = None
         self._asking = BoundedSemaphore(AT_ONCE)
         self._describing = Lock()
         self._described = False
+        self._warned_of_idle = False
 
     def window(self, window: Window) -> WindowAnswer:
         """Ask for all containers and nodes of *window*, unaggregated, in two calls at once.
@@ -111,20 +112,22 @@ class Kubecost:
         May be called from several threads; no more than `AT_ONCE` requests are under way.
 
         Raises:
-            NoDataError: the server knows nothing of that time.
+            NoDataError: the server knows nothing of that time; it may speak of other clusters.
             ContractError: the answer is none that may be written.
             UnavailableError: no answer after all retries.
             AccessDeniedError: the server wants other credentials.
             ConfigurationError: there is no Kubecost at that address, or several clusters and no cluster ID.
         """
         dialect = self.detect(window)
-        question = Question(self._server, window, self._cluster_id)
+        question = Question(self._server, window, self.cluster_id)
         with ThreadPoolExecutor(max_workers=2) as calls:
             asked = calls.submit(self._get, dialect, "/assets", _parameters(window))
             allocations = question.allocations(self._get(dialect, "/allocation", _allocation_query(dialect, window)))
             assets = asked.result()
-        answer = WindowAnswer(window, allocations, question.nodes(assets), dialect.source)
+        answer = WindowAnswer(window, allocations, question.nodes(assets), dialect.source, allocations.cluster_id)
         self._describe(answer, assets)
+        if allocations.idle:
+            self._warn_of_idle(allocations.idle, window)
         return answer
 
     def detect(self, window: Window) -> Dialect:
@@ -169,6 +172,14 @@ class Kubecost:
         )
         for wrong, advice in traits.advice():
             log.warning("upstream needs a setting", extra={"because": wrong, "advice": advice})
+
+    def _warn_of_idle(self, rows: int, window: Window) -> None:
+        """Say once that the server does not heed what it is asked."""
+        with self._describing:
+            if self._warned_of_idle:
+                return
+            self._warned_of_idle = True
+        log.warning("upstream sends idle capacity unasked; it is left out", extra={"window": window, "rows": rows})
 
     def _get(self, dialect: Dialect, path: str, parameters: Mapping[str, str]) -> Body:
         with self._asked(dialect, path, parameters) as response:

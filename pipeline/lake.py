@@ -4,7 +4,8 @@ import logging
 import random
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
@@ -16,7 +17,8 @@ from botocore.exceptions import ClientError
 
 from pipeline import footer
 from pipeline.aws import code, translated
-from pipeline.day import ROW_GROUP_ROWS, Change, Day
+from pipeline.change import Change, Effect, Loss
+from pipeline.day import ROW_GROUP_ROWS, UNREADABLE, Day
 from pipeline.errors import ContractError, TemporaryError
 from pipeline.footer import WindowRecord
 from pipeline.models import Cluster, Location
@@ -38,6 +40,14 @@ _FOOTER_END = 8  # four bytes of length, four of magic
 _File = SpooledTemporaryFile[bytes]
 
 
+@dataclass(frozen=True)
+class Stored:
+    """The records of some days' windows, and why the other days cannot be read."""
+
+    records: Mapping[Window, WindowRecord]
+    unreadable: Mapping[date, ContractError]
+
+
 class Lake:
     """One cluster's part of the lake at *location*."""
 
@@ -46,30 +56,39 @@ class Lake:
         self._location = location
         self._object_name = f"{cluster.object_name}.parquet"
 
-    def records(self, days: Iterable[date]) -> dict[Window, WindowRecord]:
-        """What the footers of `allocations` say of the windows of *days*."""
-        found = (self._footer(self._key(ALLOCATIONS, day)) for day in days)
-        return {record.window: record for records in found for record in records}
+    def read(self, days: Iterable[date]) -> Stored:
+        """What the footers of `allocations` say of the windows of *days*; one that cannot be read hides no other."""
+        records: dict[Window, WindowRecord] = {}
+        unreadable: dict[date, ContractError] = {}
+        for day in days:
+            try:
+                records |= {record.window: record for record in self._footer(self._key(ALLOCATIONS, day))}
+            except ContractError as error:
+                unreadable[day] = error
+        return Stored(records, unreadable)
 
-    def first_day(self) -> date | None:
-        """The first day of which this cluster has `allocations`; None while it has none."""
-        return _first_day(self._s3, self._location, f"/{self._object_name}")
+    def days(self) -> tuple[date, ...]:
+        """The days of which this cluster has `allocations`, in order."""
+        return tuple(_days(self._s3, self._location, f"/{self._object_name}"))
 
-    def replace(self, table: Table, day: date, changes: Sequence[Change]) -> bool:
-        """Make *changes* to the object of *day*.
+    def replace(self, table: Table, day: date, changes: Sequence[Change | Loss]) -> Mapping[Window, Effect]:
+        """Make *changes* to the object of *day*, each of another window; returns what they came to.
 
         Readers see the day before or after, never half of it; a writer that was overtaken reads again and merges.
-        Returns whether the object changed.
 
         Raises:
+            ContractError: the object cannot be read.
             TemporaryError: other writers were faster every time.
         """
         key = self._key(table, day)
+        effects: dict[Window, Effect] = {}
 
         def rewrite(stored: _File | None, rewritten: _File) -> bool:
-            return Day(table, self._uri(key), self._opened(key, stored)).rewrite(changes, rewritten)
+            effects.update(Day(table, self._uri(key), self._opened(key, stored)).rewrite(changes, rewritten))
+            return any(effect.changed for effect in effects.values())
 
-        return self._rewritten(key, rewrite)
+        self._rewritten(key, rewrite)
+        return effects
 
     def whole(self, table: Table) -> pa.Table:
         """The rows of an unpartitioned *table*; none while the lake has no object of it."""
@@ -111,7 +130,7 @@ class Lake:
     def _opened(self, key: str, file: _File | None) -> pq.ParquetFile | None:
         try:
             return None if file is None else pq.ParquetFile(file)
-        except pa.ArrowInvalid as error:
+        except UNREADABLE as error:
             raise ContractError(f"{self._uri(key)} is not a Parquet file ({error}). Move it away.") from error
 
     def _whole_key(self, table: Table) -> str:
@@ -157,7 +176,7 @@ class Lake:
             tail = self._tail(key, needed) or tail
         try:
             metadata = pq.read_metadata(BytesIO(tail))
-        except pa.ArrowInvalid as error:
+        except UNREADABLE as error:
             raise ContractError(f"{self._uri(key)} is not a Parquet file ({error}). Move it away.") from error
         return footer.decode(metadata.metadata, self._uri(key))
 
@@ -172,17 +191,16 @@ class Lake:
 
 def first_day(s3: "S3Client", location: Location) -> date | None:
     """The first day of which `allocations` has an object, of any cluster; None while the lake is empty."""
-    return _first_day(s3, location, "")
+    return next(_days(s3, location, ""), None)
 
 
-def _first_day(s3: "S3Client", location: Location, object_name: str) -> date | None:
+def _days(s3: "S3Client", location: Location, object_name: str) -> Iterator[date]:
     prefix = location.key(ALLOCATIONS.name, f"{PARTITION_KEY}=")
     with translated(f"Listing {location.uri(ALLOCATIONS.name)}"):
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=location.bucket, Prefix=prefix):
             for found in page.get("Contents", []):  # in the order of the keys, hence of the days
                 if found["Key"].endswith(object_name):
-                    return date.fromisoformat(found["Key"].removeprefix(prefix).partition("/")[0])
-    return None
+                    yield date.fromisoformat(found["Key"].removeprefix(prefix).partition("/")[0])
 
 
 def _rows(table: Table, where: str, file: pq.ParquetFile | None) -> pa.Table:

@@ -159,11 +159,14 @@ ALLOCATION = msgspec.json.Decoder(Allocation)
 class Allocations(Sequence[Allocation]):
     """Rows that were read once and found good, in the form in which they came; each is decoded when it is looked at.
 
-    Decoded all together they need three times the memory, and more time.
+    Decoded all together they need three times the memory, and more time. *cluster_id* is upstream's name of the
+    cluster that they are of, None where none names it; *idle* is how many rows of idle capacity were left out.
     """
 
-    def __init__(self, rows: Iterable[msgspec.Raw]) -> None:
+    def __init__(self, rows: Iterable[msgspec.Raw], cluster_id: str | None = None, idle: int = 0) -> None:
         self._rows = tuple(rows)
+        self.cluster_id = cluster_id
+        self.idle = idle
 
     def __iter__(self) -> Iterator[Allocation]:
         return map(ALLOCATION.decode, self._rows)
@@ -203,12 +206,13 @@ class Asset(_Wire, frozen=True):
 
 @dataclass(frozen=True)
 class WindowAnswer:
-    """All that upstream said about one window: its rows, its nodes, and which *source* said it."""
+    """All that upstream said about one window: its rows, its nodes, and which *source* said it of which cluster."""
 
     window: Window
     allocations: Sequence[Allocation]
     nodes: tuple[Asset, ...]
     source: str
+    cluster_id: str | None = None
 
 
 def time_grid(window: Window, minutes: Iterable[float | None]) -> timedelta | None:

@@ -25,6 +25,7 @@ _MARKS = {  # one character an hour, and its colour
     HourState.MISSING: ("m", "red"),
     HourState.NOT_DUE: (".", "dim"),
     HourState.BEFORE_HISTORY: (" ", ""),
+    HourState.UNREADABLE: ("!", "bold red"),
 }
 _HEADINGS = {"emr_uplift": "EMR uplift", "workload_id": "ID", "workload_name": "name", "workload_kind": "kind"}
 _NOTHING = "-"
@@ -137,7 +138,7 @@ def calendar_table(days: Sequence[DayStatus]) -> Table:
 
 
 def calendar_json(cluster_arn: str, days: Sequence[DayStatus]) -> str:
-    """The calendar as JSON: every hour's state by its start, and how many are in each."""
+    """The calendar as JSON: every hour's state by its start, null if not asked for, and how many are in each."""
     counts: Counter[HourState] = sum((day.counts for day in days), Counter())
     document = {
         "cluster_arn": cluster_arn,
@@ -160,7 +161,7 @@ def _hours(day: DayStatus) -> Text:
     text = Text()
     for hour, state in enumerate(day.hours):
         text.append(" " if hour and hour % 6 == 0 else "")
-        text.append(*_MARKS[state])
+        text.append(*(_MARKS[state] if state is not None else (" ", "")))
     return text
 
 

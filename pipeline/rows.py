@@ -30,6 +30,7 @@ class WindowRows:
     window: Window
     tables: Mapping[Table, pa.Table]
     source: str
+    cluster_id: str | None
     grid: timedelta | None
     nodes_unmatched: int
     joined_by_name: int
@@ -63,6 +64,7 @@ def window_rows(answer: WindowAnswer, cluster: Cluster, labels: Iterable[str], c
             VOLUMES: rows.of(VOLUMES, _in_order(VOLUMES, mounts.columns())),
         },
         source=answer.source,
+        cluster_id=answer.cluster_id,
         grid=time_grid(answer.window, pc.unique(allocations["minutes"]).to_pylist()),
         nodes_unmatched=joined.nodes_unmatched,
         joined_by_name=joined.joined_by_name,

@@ -2,18 +2,18 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from pipeline.errors import UsageError
+from pipeline.errors import ContractError
 from pipeline.footer import WindowRecord
 from pipeline.lake import Lake
-from pipeline.plan import Schedule, by_hour, history_began
-from pipeline.window import DAY, Window, ceil_hour, floor_day, hours
+from pipeline.plan import Schedule, Span, by_hour, check_hours, history_began
+from pipeline.window import DAY, HOUR, Window, floor_day, hours
 
-_SHOWN_DAYS = timedelta(days=13)
+_EARLIER_DAYS = timedelta(days=13)
 
 
 class HourState(StrEnum):
@@ -26,14 +26,18 @@ class HourState(StrEnum):
     MISSING = "missing"  # it should be there and is not: the next run asks for it
     NOT_DUE = "not_due"
     BEFORE_HISTORY = "before_history"
+    UNREADABLE = "unreadable"  # the lake's object of the day cannot be read
 
 
 @dataclass(frozen=True)
 class DayStatus:
-    """One UTC day: its hours' states in order, whether it is one day's set, its rows and upstream's cost, USD."""
+    """One UTC day: its hours' states in order, whether it is one day's set, its rows and upstream's cost, USD.
+
+    The state of an hour that was not asked for is None.
+    """
 
     usage_date: date
-    hours: tuple[HourState, ...]
+    hours: tuple[HourState | None, ...]
     day_set: bool
     rows: int
     estimated_cost: float
@@ -41,53 +45,62 @@ class DayStatus:
     @property
     def counts(self) -> Counter[HourState]:
         """How many hours are in each state."""
-        return Counter(self.hours)
+        return Counter(state for state in self.hours if state is not None)
 
 
-def calendar(
-    lake: Lake, schedule: Schedule, now: datetime, since: datetime | None, until: datetime | None
-) -> tuple[DayStatus, ...]:
-    """The status of each day from *since* up to *until*; of the last two weeks unless given.
+@dataclass(frozen=True)
+class Calendar:
+    """The days, and why some of them cannot be read."""
+
+    days: tuple[DayStatus, ...]
+    errors: tuple[ContractError, ...]
+
+
+def calendar(lake: Lake, schedule: Schedule, now: datetime, since: datetime | None, until: datetime | None) -> Calendar:
+    """The status of each day from *since* up to *until*; of two weeks up to the day of *now* unless given.
 
     Raises:
-        UsageError: *since* is not earlier than *until*.
+        UsageError: *since* or *until* is no whole hour, or they are the wrong way round.
     """
-    until = until or ceil_hour(now)
-    since = floor_day(since or until - _SHOWN_DAYS)
-    if since >= until:
-        raise UsageError("--since must be earlier than --until.")
-    days = tuple(_days(since, until))
-    records = lake.records(day.usage_date for day in days)
-    began = history_began(records.values(), lake.first_day(), since)
-    known = by_hour(records.values())
-    due_before = now - schedule.collect_after
-    return tuple(_day_status(day, known, due_before, began) for day in days)
+    check_hours(since, until)
+    until = until or floor_day(now) + DAY
+    shown = Span(since or floor_day(until - HOUR) - _EARLIER_DAYS, until, now)
+    check_hours(shown.since, until)
+    stored = lake.read(shown.days)
+    known = by_hour(stored.records.values())
+    began = history_began(stored.records.values(), lake.days(), shown)
+    states = _States(known, stored.unreadable, now - schedule.collect_after, began)
+    days = (_day_status(Window.whole_day(day), shown, known, states) for day in shown.days)
+    return Calendar(tuple(days), tuple(stored.unreadable.values()))
 
 
-def _days(since: datetime, until: datetime) -> Iterator[Window]:
-    start = since
-    while start < until:
-        yield Window(start, start + DAY)
-        start += DAY
-
-
-def _day_status(
-    day: Window, known: Mapping[Window, WindowRecord], due_before: datetime, began: datetime | None
-) -> DayStatus:
-    of_day = tuple(hours(day.start, day.end))
-    records = {record for hour in of_day if (record := known.get(hour)) is not None}
+def _day_status(day: Window, shown: Span, known: Mapping[Window, WindowRecord], states: "_States") -> DayStatus:
+    of_day = {hour: shown.since <= hour.start and hour.end <= shown.until for hour in hours(day.start, day.end)}
+    records = {known[hour] for hour, is_shown in of_day.items() if is_shown and hour in known}
     return DayStatus(
         usage_date=day.usage_date,
-        hours=tuple(_state(hour, known.get(hour), due_before, began) for hour in of_day),
+        hours=tuple(states.of(hour) if is_shown else None for hour, is_shown in of_day.items()),
         day_set=any(record.window == day for record in records),
         rows=sum(record.rows for record in records),
         estimated_cost=math.fsum(record.estimated_cost for record in records),
     )
 
 
-def _state(hour: Window, record: WindowRecord | None, due_before: datetime, began: datetime | None) -> HourState:
-    if record is not None:
-        return HourState(record.state)
-    if hour.end > due_before:
-        return HourState.NOT_DUE
-    return HourState.MISSING if began is not None and hour.end > began else HourState.BEFORE_HISTORY
+@dataclass(frozen=True)
+class _States:
+    """What the state of an hour follows from."""
+
+    known: Mapping[Window, WindowRecord]
+    unreadable: Collection[date]
+    due_before: datetime
+    began: datetime | None
+
+    def of(self, hour: Window) -> HourState:
+        """The state of *hour*."""
+        if hour.usage_date in self.unreadable:
+            return HourState.UNREADABLE
+        if hour in self.known:
+            return HourState(self.known[hour].state)
+        if hour.end > self.due_before:
+            return HourState.NOT_DUE
+        return HourState.MISSING if self.began is not None and hour.end > self.began else HourState.BEFORE_HISTORY

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from pipeline.errors import UsageError
 
@@ -31,6 +31,11 @@ class Window:
         """The hour that begins at *start*."""
         return cls(start, start + HOUR)
 
+    @classmethod
+    def whole_day(cls, day: date) -> "Window":
+        """The UTC day *day*."""
+        return cls(midnight(day), midnight(day) + DAY)
+
     @property
     def usage_date(self) -> date:
         """The UTC day that the window lies in, hence its partition."""
@@ -40,6 +45,10 @@ class Window:
     def length(self) -> timedelta:
         """How long the window is."""
         return self.end - self.start
+
+    def overlaps(self, other: "Window") -> bool:
+        """Whether some time lies in both."""
+        return self.start < other.end and other.start < self.end
 
     def __str__(self) -> str:
         return f"{rfc3339(self.start)},{rfc3339(self.end)}"
@@ -61,6 +70,11 @@ def floor_hour(instant: datetime) -> datetime:
 def floor_day(instant: datetime) -> datetime:
     """The last midnight at or before *instant*."""
     return floor_hour(instant).replace(hour=0)
+
+
+def midnight(day: date) -> datetime:
+    """The instant at which the UTC day *day* begins."""
+    return datetime.combine(day, time.min, UTC)
 
 
 def ceil_hour(instant: datetime) -> datetime:

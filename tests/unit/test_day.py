@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import footer
-from pipeline.day import ROW_GROUP_ROWS, Change, Day
+from pipeline.change import Change, Effect, Loss
+from pipeline.day import ROW_GROUP_ROWS, Day
 from pipeline.errors import ContractError
 from pipeline.footer import WindowRecord, WindowState
 from pipeline.models import Allocation, Cluster, Properties, VolumeShare, WindowAnswer, WireWindow
@@ -23,6 +24,7 @@ from tests.conftest import CLUSTER_ARN
 
 MIDNIGHT = datetime(2026, 11, 19, tzinfo=UTC)
 NINE, TEN, ELEVEN, TWELVE = (Window.hour(MIDNIGHT + n * HOUR) for n in (9, 10, 11, 12))
+WHOLE = Window(MIDNIGHT, MIDNIGHT + DAY)
 EARLY, LATE = datetime(2026, 11, 19, 14, tzinfo=UTC), datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
@@ -34,7 +36,10 @@ def made(window: Window, collected_at: datetime = EARLY, cost: float = 1.0, pods
             name=f"pod-{number}",
             window=WireWindow(window.start, window.end),
             properties=Properties(
-                namespace="emr", pod=f"pod-{number}", node="n1", labels={"team": "sales", "spark_role": "driver"}
+                namespace="emr",
+                pod=f"pod-{number}",
+                node="n1",
+                labels={"team": "sales", "spark_role": "driver", "spark_app_selector": "spark-1"},
             ),
             cpu_core_hours=0.5,
             total_cost=cost,
@@ -46,14 +51,19 @@ def made(window: Window, collected_at: datetime = EARLY, cost: float = 1.0, pods
     return window_rows(answer, Cluster.from_arn(CLUSTER_ARN), ("team",), collected_at)
 
 
-def record(window: Window, collected_at: datetime = EARLY, state: WindowState = WindowState.COLLECTED) -> WindowRecord:
+def record(
+    window: Window,
+    collected_at: datetime = EARLY,
+    state: WindowState = WindowState.COLLECTED,
+    core_hours: float = 1.5,
+) -> WindowRecord:
     return WindowRecord(
         start=window.start,
         end=window.end,
         state=state,
         collected_at=collected_at,
         rows=3,
-        core_hours=1.5,
+        core_hours=core_hours,
         estimated_cost=3.0,
         source="opencost",
         grid=300,
@@ -64,12 +74,17 @@ def day(body: bytes | None, table: Table = ALLOCATIONS) -> Day:
     return Day(table, "s3://lake/day.parquet", pq.ParquetFile(BytesIO(body)) if body else None)
 
 
-def rewritten(body: bytes | None, of: WindowRecord, rows: pa.Table | None, table: Table = ALLOCATIONS) -> bytes | None:
-    """The day's new body; None where nothing changed."""
+def changed(body: bytes | None, change: Change | Loss, table: Table = ALLOCATIONS) -> tuple[bytes | None, Effect]:
+    """The day's new body, None where nothing changed; and what the change came to."""
     sink = BytesIO()
-    changed = day(body, table).rewrite([Change(of, rows)], sink)
-    assert changed == bool(sink.getvalue()), "nothing is written if and only if nothing changed"
-    return sink.getvalue() if changed else None
+    effect = day(body, table).rewrite([change], sink)[change.window]
+    assert effect.changed == bool(sink.getvalue()), "nothing is written if and only if nothing changed"
+    return sink.getvalue() or None, effect
+
+
+def rewritten(body: bytes | None, of: WindowRecord, rows: pa.Table, table: Table = ALLOCATIONS) -> bytes | None:
+    """The day's new body after an answer; None where nothing changed."""
+    return changed(body, Change(of, rows), table)[0]
 
 
 def written(windows: Sequence[Window], table: Table = ALLOCATIONS) -> bytes:
@@ -126,11 +141,10 @@ def test_a_window_without_rows_takes_the_rows_of_its_time_away() -> None:
 
 
 def test_a_day_window_takes_the_place_of_the_days_hours() -> None:
-    whole = Window(MIDNIGHT, MIDNIGHT + DAY)
-    body = rewritten(written([NINE, TEN]), record(whole, LATE), made(whole, LATE).tables[ALLOCATIONS])
+    body = rewritten(written([NINE, TEN]), record(WHOLE, LATE, core_hours=3.0), made(WHOLE, LATE).tables[ALLOCATIONS])
     assert body is not None
     assert starts(body) == [0] * 3
-    assert [one.window for one in day(body).records] == [whole]
+    assert [one.window for one in day(body).records] == [WHOLE]
 
 
 def test_equal_rows_change_nothing_and_nothing_is_written() -> None:
@@ -155,21 +169,108 @@ def test_equal_rows_keep_the_time_of_their_collection_while_the_window_settles()
     assert rewritten(body, settled, made(TEN, LATE).tables[ALLOCATIONS]) is None
 
 
-def test_without_rows_only_the_record_changes() -> None:
+def worse(window: Window, state: WindowState = WindowState.SETTLED) -> Change:
+    return Change(record(window, LATE, state, core_hours=1.0), made(window, LATE, 9.0).tables[ALLOCATIONS])
+
+
+def test_a_worse_answer_leaves_the_rows_and_is_remembered_as_rejected() -> None:
     before = written([NINE, TEN])
-    body = rewritten(before, record(TEN, LATE, WindowState.REJECTED), None)
+    body, effect = changed(before, worse(TEN))
     assert body is not None
     assert rows(body).equals(rows(before))
-    assert [one.state for one in day(body).records] == [WindowState.COLLECTED, WindowState.REJECTED]
-    assert rewritten(body, record(TEN, LATE, WindowState.REJECTED), None) is None
+    assert day(body).records == (record(NINE), record(TEN, state=WindowState.REJECTED))
+    assert not effect.taken
+    assert "the newer answer has 1.000 core-hours, the stored one 1.500" in str(effect.error)
+    assert changed(body, worse(TEN))[0] is None
+
+
+def test_only_allocations_tells_what_was_rejected_or_lost() -> None:
+    body = written([NINE, TEN], VOLUMES)
+    assert (
+        changed(body, Change(record(TEN, LATE, core_hours=1.0), made(TEN, LATE, 9.0).tables[VOLUMES]), VOLUMES)[0]
+        is None
+    )
+    assert changed(body, Loss(WHOLE, (ELEVEN,), LATE), VOLUMES)[0] is None
 
 
 def test_a_day_that_is_wholly_lost_is_a_file_without_rows() -> None:
-    body = rewritten(None, record(TEN, LATE, WindowState.LOST), None)
+    body, effect = changed(None, Loss(WHOLE, (TEN,), LATE))
     assert body is not None
     assert rows(body).num_rows == 0
     assert pq.read_schema(BytesIO(body)).remove_metadata().equals(ALLOCATIONS.schema)
-    assert day(body).records == (record(TEN, LATE, WindowState.LOST),)
+    assert [(one.window, one.state) for one in day(body).records] == [(TEN, WindowState.LOST)]
+    assert "1 hours of 2026-11-19 are lost: upstream has nothing" in str(effect.error)
+
+
+# What others wrote since a change was planned
+
+
+def of_day(core_hours: float, *gaps: Window) -> Change:
+    return Change(record(WHOLE, LATE, WindowState.SETTLED, core_hours), made(WHOLE, LATE).tables[ALLOCATIONS], gaps)
+
+
+def test_an_hour_never_comes_beside_a_days_set_not_even_one_that_is_recollected() -> None:
+    body = changed(None, of_day(24.0, NINE, TEN))[0]
+    for again in (False, True):
+        change = Change(record(TEN, LATE), made(TEN, LATE).tables[ALLOCATIONS], even_if_worse=again)
+        assert changed(body, change) == (None, Effect())
+    assert changed(body, Loss(WHOLE, (TEN,), LATE)) == (None, Effect())
+
+
+def test_a_days_set_whose_gaps_others_have_filled_leaves_the_hours() -> None:
+    assert changed(written([NINE, TEN]), of_day(24.0, NINE, TEN)) == (None, Effect())
+
+
+def test_a_days_set_that_is_worse_than_the_hours_that_came_meanwhile_leaves_them_and_the_rest_is_lost() -> None:
+    body, effect = changed(written([NINE, TEN]), of_day(2.9, NINE, ELEVEN))
+    assert body is not None
+    assert starts(body) == [9] * 3 + [10] * 3
+    states = {one.window: one.state for one in day(body).records}
+    assert states == {NINE: WindowState.COLLECTED, TEN: WindowState.COLLECTED, ELEVEN: WindowState.LOST}
+    assert "1 hours of 2026-11-19 are lost: the day's set has 2.900" in str(effect.error)
+    assert not changed(body, of_day(2.9, ELEVEN))[1].changed, "an hour is lost once"
+
+
+def test_an_hour_that_was_given_up_for_lost_is_taken_when_a_slower_run_brings_it() -> None:
+    body = changed(written([NINE]), Loss(WHOLE, (TEN,), LATE))[0]
+    found = rewritten(body, record(TEN, LATE), made(TEN, LATE).tables[ALLOCATIONS])
+    assert found is not None
+    assert [one.state for one in day(found).records] == [WindowState.COLLECTED] * 2
+    assert starts(found) == [9] * 3 + [10] * 3
+
+
+def test_no_hour_is_given_up_for_lost_that_others_have_fetched() -> None:
+    assert changed(written([NINE, TEN]), Loss(WHOLE, (NINE, TEN), LATE)) == (None, Effect())
+
+
+def test_what_is_final_is_not_made_provisional_by_a_run_that_began_earlier() -> None:
+    settled = rewritten(written([NINE]), record(TEN, LATE, WindowState.SETTLED), made(TEN, LATE).tables[ALLOCATIONS])
+    assert changed(settled, worse(TEN, WindowState.COLLECTED)) == (None, Effect())
+
+
+def test_two_days_sets_of_one_day_are_compared_like_two_answers_for_an_hour() -> None:
+    body = changed(None, of_day(24.0, NINE, TEN))[0]
+    assert changed(body, of_day(23.9, NINE, TEN))[1].taken, "within the tolerance"
+    rejected, effect = changed(body, of_day(20.0, NINE, TEN))
+    assert rejected is not None
+    assert [one.state for one in day(rejected).records] == [WindowState.REJECTED]
+    assert "the newer answer has 20.000" in str(effect.error)
+
+
+def test_each_change_of_a_batch_tells_for_itself_whether_anything_changed() -> None:
+    sink = BytesIO()
+    changes = [Change(record(window), made(window).tables[ALLOCATIONS]) for window in (NINE, TEN, ELEVEN)]
+    effects = day(written([NINE, TEN])).rewrite(changes, sink)
+    assert [effects[window].changed for window in (NINE, TEN, ELEVEN)] == [False, False, True]
+    assert all(effect.taken for effect in effects.values())
+
+
+def test_rows_that_can_no_longer_be_read_are_refused_and_nothing_is_written() -> None:
+    body = bytearray(written([NINE, TEN]))
+    body[4:400] = bytes(396)
+    sink = BytesIO()
+    with pytest.raises(ContractError, match=r"s3://lake/day\.parquet cannot be read"):
+        day(bytes(body)).rewrite([Change(record(ELEVEN), made(ELEVEN).tables[ALLOCATIONS])], sink)
 
 
 @pytest.mark.parametrize("table", LAKE_TABLES, ids=lambda table: table.name)
@@ -180,8 +281,8 @@ def test_whatever_the_order_of_the_windows_the_bytes_are_the_same(
 ) -> None:
     expected = written([NINE, TEN, ELEVEN, TWELVE], table)
     assert written(order, table) == expected
-    worse = made(again, LATE, 9.0, 7).tables[table]
-    detour = rewritten(written(order, table), record(again, LATE), worse, table)
+    other = made(again, LATE, 9.0, 7).tables[table]
+    detour = rewritten(written(order, table), record(again, LATE), other, table)
     if table.name == "nodes":  # no asset came with the pods: the rows are equal, none
         assert detour is None
         return
@@ -332,7 +433,7 @@ def test_a_record_without_a_grid_says_so() -> None:
     ("window", "left"),
     [
         (TEN, [NINE, ELEVEN]),
-        (Window(MIDNIGHT, MIDNIGHT + DAY), []),
+        (WHOLE, []),
         (Window(TEN.start, ELEVEN.end), [NINE]),
         (Window(TEN.start + timedelta(minutes=30), ELEVEN.start), [NINE, ELEVEN]),
         (TWELVE, [NINE, TEN, ELEVEN]),
@@ -341,3 +442,4 @@ def test_a_record_without_a_grid_says_so() -> None:
 def test_records_that_overlap_a_window_give_way_to_it(window: Window, left: list[Window]) -> None:
     records = [record(one) for one in (NINE, TEN, ELEVEN)]
     assert [one.window for one in footer.without(records, window)] == left
+    assert [one.window for one in footer.within(records, window) if one.window in left] == []

@@ -10,6 +10,7 @@ from responses.registries import OrderedRegistry
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import Retry
 
+from pipeline.answers import OtherClustersError
 from pipeline.errors import AccessDeniedError, ChargebackError, ConfigurationError, ContractError, UnavailableError
 from pipeline.kubecost import KUBECOST, OPENCOST, RETRY, Kubecost, NoDataError
 from pipeline.window import DAY, Window, parse_instant
@@ -218,10 +219,42 @@ def test_with_a_cluster_id_only_that_clusters_rows_and_nodes_come(server: respon
     assert [node.properties and node.properties.name for node in answer.nodes] == ["one"]
 
 
-def test_a_cluster_id_that_the_server_does_not_know_is_a_setting_to_correct(server: responses.RequestsMock) -> None:
+def test_an_hour_in_which_only_other_clusters_have_rows_is_no_data_and_says_of_which(
+    server: responses.RequestsMock,
+) -> None:
     answering(server, allocation("one"), allocation("two"))
-    with pytest.raises(ConfigurationError, match="knows no cluster 'three', only one"):
+    with pytest.raises(OtherClustersError, match="about one, two and has no row of 'three'"):
         Kubecost(URL, cluster_id="three").window(TEN)
+
+
+def test_an_answer_says_of_which_cluster_it_is(server: responses.RequestsMock) -> None:
+    answering(server, allocation(None), allocation("one"))
+    assert Kubecost(URL).window(TEN).cluster_id == "one"
+    server.reset()
+    answering(server, allocation(None))
+    assert Kubecost(URL).window(TEN).cluster_id is None
+
+
+IDLE = {"name": "one/__idle__", "properties": {"cluster": "one"}, "window": allocation()["window"], "totalCost": 5.0}
+
+
+def test_idle_capacity_that_comes_unasked_is_left_out_and_said_once(
+    server: responses.RequestsMock, caplog: pytest.LogCaptureFixture
+) -> None:
+    merged = IDLE | {"name": "__idle__"}
+    answering(server, allocation(name="a"), IDLE, merged, allocation(name="__unmounted__"))
+    kubecost = Kubecost(URL)
+    for _ in range(2):
+        assert [row.name for row in kubecost.window(TEN).allocations] == ["a", "__unmounted__"]
+    assert [r.message for r in caplog.records if "idle" in r.message] == [
+        "upstream sends idle capacity unasked; it is left out"
+    ]
+
+
+def test_an_hour_with_nothing_but_idle_capacity_is_no_data(server: responses.RequestsMock) -> None:
+    answering(server, IDLE)
+    with pytest.raises(NoDataError, match="has no allocations for"):
+        Kubecost(URL).window(TEN)
 
 
 BOUNDARY = (

@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
 from pipeline.footer import WindowRecord, WindowState
-from pipeline.plan import Plan, PlannedWindow, Schedule, Span, plan, span
+from pipeline.plan import Plan, PlannedWindow, Schedule, Span, plan, reaching_back, span
 from pipeline.window import HOUR, Window, hours
 
 NOON = datetime(2026, 11, 19, 12, tzinfo=UTC)
@@ -70,9 +71,30 @@ def test_an_hour_is_collected_when_the_delay_after_its_end_has_passed(now: datet
     assert plan(SCHEDULE, looked_at, {}, RETENTION).fetch[-1].window == newest
 
 
-def test_the_look_back_begins_at_a_full_hour() -> None:
+def test_the_look_back_begins_at_midnight_so_that_no_day_is_looked_at_in_part() -> None:
     now = NOON + timedelta(minutes=25)
-    assert span(SCHEDULE, now, None, None) == Span(NOON - timedelta(days=7), NOON - 2 * HOUR, now)
+    assert span(SCHEDULE, now, None, None) == Span(datetime(2026, 11, 12, tzinfo=UTC), NOON - 2 * HOUR, now)
+
+
+def of_november(*days: int) -> list[date]:
+    return [date(2026, 11, day) for day in days]
+
+
+@pytest.mark.parametrize(
+    ("days", "since"),
+    [
+        ([], 12),
+        (of_november(12, 15, 19), 12),
+        (of_november(10, 11), 12),
+        (of_november(9, 10), 10),
+        (of_november(1, 2, 19), 2),
+        (of_november(1, 4, 5, 6, 7, 8, 9, 10, 11), 1),
+        (of_november(1, 3, 5), 1),
+    ],
+)
+def test_the_look_back_reaches_back_to_where_the_lake_first_lacks_a_day(days: list[date], since: int) -> None:
+    looked_at = span(SCHEDULE, NOON, None, None)
+    assert reaching_back(looked_at, days) == replace(looked_at, since=datetime(2026, 11, since, tzinfo=UTC))
 
 
 def test_missing_hours_are_fetched_oldest_first() -> None:
@@ -108,22 +130,26 @@ def test_recollect_fetches_what_is_final_too(state: WindowState) -> None:
     assert fetched(found) == [(0, SETTLED), (1, SETTLED)]
 
 
-def test_recollect_does_not_ask_by_the_hour_for_what_upstream_no_longer_has() -> None:
-    found = planned(NOON + 90 * HOUR, {0: SETTLED}, since=NOON, until=NOON + HOUR, retention=49 * HOUR, recollect=True)
-    assert (fetched(found), found.waiting) == ([], ())
-
-
 MIDNIGHT = -12  # as an offset from noon
 THE_19TH = range(MIDNIGHT, MIDNIGHT + 24)
 DAY_SET = Window(hour(MIDNIGHT).start, hour(MIDNIGHT + 23).end)
 
 
-def a_week_later(states: Mapping[int, WindowState], *, recollect: bool = False, day_set: bool = False) -> Plan:
-    """What is planned for the 19th when upstream no longer has any hour of it."""
+WEEK_LATER = NOON + timedelta(days=6)
+
+
+def a_week_later(
+    states: Mapping[int, WindowState],
+    *,
+    recollect: bool = False,
+    day_set: bool = False,
+    asked: Window = DAY_SET,
+    began: datetime | None = None,
+) -> Plan:
+    """What is planned for the 19th, or the part of it that is *asked* for, when upstream no longer has its hours."""
     records = {DAY_SET: record(DAY_SET, SETTLED)} if day_set else stored(states)
-    now = NOON + timedelta(days=6)
-    looked_at = span(SCHEDULE, now, DAY_SET.start, DAY_SET.end)
-    return plan(SCHEDULE, looked_at, records, 49 * HOUR, recollect=recollect)
+    looked_at = span(SCHEDULE, WEEK_LATER, asked.start, asked.end)
+    return plan(SCHEDULE, looked_at, records, 49 * HOUR, began, recollect=recollect)
 
 
 def test_hours_past_retention_come_from_their_days_set() -> None:
@@ -132,9 +158,28 @@ def test_hours_past_retention_come_from_their_days_set() -> None:
     assert a_week_later({}).fetch == (PlannedWindow(DAY_SET, SETTLED, tuple(map(hour, THE_19TH))),)
 
 
+def test_part_of_a_day_past_retention_comes_from_the_whole_days_set() -> None:
+    part = Window(hour(-7).start, hour(-2).start)
+    there = {offset: SETTLED for offset in THE_19TH if offset not in (-3, 7)}
+    assert a_week_later(there, asked=part).fetch == (PlannedWindow(DAY_SET, SETTLED, (hour(-3), hour(7))),)
+    assert a_week_later({**there, -3: SETTLED}, asked=part) == Plan((), ()), "what was asked for is there"
+    assert a_week_later(there, asked=part, began=hour(0).start) == Plan((), ()), "what was asked for is no gap"
+
+
 def test_a_day_without_gaps_needs_no_set_even_where_hours_never_settled() -> None:
     assert a_week_later(dict.fromkeys(THE_19TH, COLLECTED)) == Plan((), ())
-    assert a_week_later(dict.fromkeys(THE_19TH, SETTLED), recollect=True) == Plan((), ())
+
+
+def test_recollect_takes_the_set_of_a_day_of_which_upstream_no_longer_has_the_hours() -> None:
+    whole = PlannedWindow(DAY_SET, SETTLED, ())
+    for states in (dict.fromkeys(THE_19TH, SETTLED), dict.fromkeys(THE_19TH, REJECTED)):
+        assert a_week_later(states, recollect=True).fetch == (whole,)
+        assert a_week_later(states, recollect=True, asked=hour(3)).fetch == (whole,)
+
+
+def test_recollect_says_which_hours_wait_until_their_day_is_complete() -> None:
+    found = planned(NOON + 50 * HOUR, {0: SETTLED}, since=NOON, until=NOON + HOUR, retention=49 * HOUR, recollect=True)
+    assert found == Plan((), (hour(0),))
 
 
 def test_what_is_lost_is_not_asked_for_again_unless_recollected() -> None:
@@ -149,16 +194,29 @@ def test_a_days_set_stands_for_its_hours_and_is_itself_recollected() -> None:
 
 
 def test_hours_never_come_beside_a_days_set_even_when_upstream_still_has_them() -> None:
-    looked_at = span(SCHEDULE, NOON + timedelta(days=6), DAY_SET.start, DAY_SET.end)
+    looked_at = span(SCHEDULE, WEEK_LATER, DAY_SET.start, DAY_SET.end)
     records = {DAY_SET: record(DAY_SET, SETTLED)}
-    for recollect in (False, True):
-        assert plan(SCHEDULE, looked_at, records, RETENTION, recollect=recollect).fetch == ()
+    assert plan(SCHEDULE, looked_at, records, RETENTION).fetch == ()
+    again = plan(SCHEDULE, looked_at, records, RETENTION, recollect=True)
+    assert again.fetch == (PlannedWindow(DAY_SET, SETTLED, ()),)
+
+
+def test_of_a_day_that_cannot_be_read_nothing_is_fetched_and_of_the_others_all() -> None:
+    looked_at = span(SCHEDULE, WEEK_LATER, DAY_SET.start, DAY_SET.end + HOUR)
+    found = plan(SCHEDULE, looked_at, {}, RETENTION, unreadable={DAY_SET.usage_date})
+    assert [planned.window.start for planned in found.fetch] == [DAY_SET.end]
 
 
 def test_missing_hours_of_a_day_that_is_only_partly_past_retention_wait() -> None:
     found = planned(NOON + 49 * HOUR, {-11: SETTLED}, since=DAY_SET.start, until=DAY_SET.end, retention=49 * HOUR)
     assert fetched(found) == [(offset, SETTLED) for offset in range(12)], "an hour of exactly that age is still there"
     assert found.waiting == tuple(hour(offset) for offset in range(MIDNIGHT, 0) if offset != -11)
+    part = planned(NOON + 49 * HOUR, {}, since=DAY_SET.start, until=hour(-10).start, retention=49 * HOUR)
+    assert part == Plan((), (hour(-12), hour(-11))), "a part of it, too"
+    last = hour(11).start + 49 * HOUR
+    for now, days in ((last, 0), (last + timedelta(seconds=1), 1)):
+        found = planned(now, {}, since=DAY_SET.start, until=hour(-10).start, retention=49 * HOUR)
+        assert len(found.fetch) == days, "until its last hour is past it"
 
 
 def test_the_span_is_cut_to_what_may_be_collected_already() -> None:
@@ -170,7 +228,7 @@ def test_the_span_is_cut_to_what_may_be_collected_already() -> None:
 
 def test_until_alone_cuts_the_look_back() -> None:
     found = planned(NOON, {}, until=NOON - timedelta(days=7) + 2 * HOUR)
-    assert fetched(found) == [(-168, SETTLED), (-167, SETTLED)]
+    assert fetched(found) == [(offset, SETTLED) for offset in range(-180, -166)]
 
 
 @pytest.mark.parametrize("since", [NOON - 2 * HOUR, NOON, NOON + 5 * HOUR])
@@ -234,14 +292,16 @@ def test_every_hour_of_the_span_is_there_or_planned_once_or_waits(
     assert len(covered) == len(set(covered)), "each hour once"
     for planned_window in found.fetch:
         window = planned_window.window
-        assert looked_at.since <= window.start
-        assert window.end <= min(now - SCHEDULE.collect_after, until or now)
+        assert window.end <= now - SCHEDULE.collect_after
         if window.length == HOUR:
+            assert looked_at.since <= window.start
+            assert window.end <= (until or now)
             assert now - window.start <= retention
             assert recollect or window not in records or records[window].state is COLLECTED
         else:
             assert all(now - gone.start > retention for gone in hours(window.start, window.end))
-            assert planned_window.gaps
+            assert window.overlaps(Window(looked_at.since, looked_at.until))
+            assert planned_window.gaps or recollect
     for missing in hours(looked_at.since, looked_at.until):
         assert missing in covered or missing in records or missing in found.waiting
 
