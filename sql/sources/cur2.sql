@@ -25,6 +25,9 @@ bill AS (
             NULLIF(element_at(resource_tags, 'aws_eks_cluster_name'), ''),
             NULLIF(element_at(resource_tags, 'user_eks_cluster_name'), '')
         ) AS cluster_tag,
+        resource_tags AS tags,
+        TRY_CAST(element_at(product, 'vcpu') AS double) AS vcpu,
+        TRY_CAST(regexp_extract(element_at(product, 'memory'), '^[0-9.]+') AS double) AS memory_gib,
         line_item_usage_amount AS usage_amount,
         line_item_currency_code AS currency,
         line_item_unblended_cost AS unblended_cost,
@@ -114,7 +117,11 @@ SELECT
     availability_zone,
     -- Spot lines have no product data; their usage type still names the instance type.
     COALESCE(instance_type, NULLIF(metered_instance_type, '')) AS instance_type,
+    vcpu,
+    memory_gib,
+    COALESCE(usage_type LIKE '%SpotUsage%', FALSE) AS is_spot,
     cluster_tag,
+    tags,
     usage_amount,
     currency,
     -- Split cost allocation data repeats, pod by pod, money that other lines bill.

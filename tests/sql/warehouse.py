@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline.demo.athena.dialect import PRELUDE, to_duckdb
 from pipeline.relations import Source, render, views
-from pipeline.tables import LAKE_TABLES, PARTITION_KEY
+from pipeline.tables import PARTITION_KEY, TABLES, Table
 
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
@@ -106,12 +106,14 @@ def _selects(source: Source) -> tuple[tuple[str, str], ...]:
 
 
 def _lake() -> list[str]:
-    types = {column.name: _duckdb_type(column.type) for table in LAKE_TABLES for column in table.columns}
-    names = {table.name: [column.name for column in table.columns] for table in LAKE_TABLES}
     return [
-        _create_table(table, {name: types[name] for name in columns} | {PARTITION_KEY: "DATE"})
-        for table, columns in names.items()
+        _create_table(table.name, {column.name: _duckdb_type(column.type) for column in table.columns} | _partition(table))
+        for table in TABLES
     ]
+
+
+def _partition(table: Table) -> dict[str, str]:
+    return {PARTITION_KEY: "DATE"} if table.partitioned else {}
 
 
 def _duckdb_type(kind: pa.DataType) -> str:

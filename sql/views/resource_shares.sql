@@ -1,0 +1,193 @@
+-- One row per pod, mounted volume or node and window, or per charge, with its share of the resource.
+WITH
+-- Not every Kubecost gives a volume's ID; then the bill's own tag, the name of the PersistentVolume, leads to it.
+identified AS (
+    SELECT
+        *,
+        CASE
+            WHEN side = 'volume' AND resource_id IS NULL
+                THEN COALESCE(
+                    MAX(CASE WHEN side = 'charge' THEN resource_id END) OVER (
+                        PARTITION BY usage_date, COALESCE(volume_name, resource_key)
+                    ),
+                    resource_key
+                )
+            ELSE resource_key
+        END AS billed_resource_key
+    FROM resource_entries
+),
+-- A day may be known as 24 hours or as one window, by Kubecost or by the bill: a resource's entries are set against
+-- each other by the coarser of the two.
+periods AS (
+    SELECT
+        *,
+        CASE
+            WHEN MAX(date_diff('hour', window_start, window_end)) OVER (
+                PARTITION BY usage_date, billed_resource_key
+            ) > 1 THEN CAST(usage_date AS timestamp)
+            ELSE date_trunc('hour', window_start)
+        END AS slot,
+        CASE
+            WHEN MAX(CASE WHEN side <> 'charge' THEN date_diff('hour', window_start, window_end) END) OVER (
+                PARTITION BY usage_date, COALESCE(cluster_key, billed_resource_key)
+            ) > 1 THEN CAST(usage_date AS timestamp)
+            ELSE date_trunc('hour', window_start)
+        END AS slot_of_cluster,
+        COALESCE(billed_workload_key, billed_resource_key) AS workload_key,
+        COALESCE(cluster_key, billed_resource_key) AS cluster_or_resource_key,
+        side = 'charge' AND line_class IN ('compute', 'fargate') AS is_compute_charge,
+        side = 'charge' AND line_class = 'network' AS is_network_charge,
+        side = 'charge' AND line_class = 'storage' AS is_storage_charge,
+        side = 'charge' AND line_class = 'load_balancer' AS is_balancer_charge,
+        side = 'charge' AND line_class = 'emr_uplift' AS is_uplift_charge
+    FROM identified
+),
+-- What the entries of one resource, workload or cluster say together.
+met AS (
+    SELECT
+        *,
+        -- Of the resource on that day: whose it is.
+        MAX(CASE WHEN side <> 'charge' THEN cluster_arn END) OVER resource_day AS owner_arn,
+        MAX(CASE WHEN side <> 'charge' THEN cluster_name END) OVER resource_day AS owner_name,
+        MAX(CASE WHEN side = 'node' THEN node END) OVER resource_day AS known_node,
+        MAX(CASE WHEN side = 'node' THEN node_pool END) OVER resource_day AS known_node_pool,
+        MAX(CASE WHEN side = 'node' THEN capacity_type END) OVER resource_day AS known_capacity_type,
+        -- Of the resource in that slot: who had it, how large it was, what it cost.
+        COUNT(CASE WHEN side = 'pod' THEN 1 END) OVER resource_slot AS pods,
+        COUNT(CASE WHEN side = 'node' THEN 1 END) OVER resource_slot AS nodes,
+        COUNT(CASE WHEN side = 'volume' THEN 1 END) OVER resource_slot AS mounts,
+        SUM(CASE WHEN side = 'pod' THEN cpu_core_hours END) OVER resource_slot AS pods_cpu,
+        SUM(CASE WHEN side = 'pod' THEN ram_gib_hours END) OVER resource_slot AS pods_ram,
+        SUM(CASE WHEN side = 'pod' THEN gpu_hours END) OVER resource_slot AS pods_gpu,
+        SUM(CASE WHEN side = 'pod' THEN network_bytes END) OVER resource_slot AS pods_bytes,
+        SUM(volume_gib_hours) OVER resource_slot AS mounts_gib_hours,
+        SUM(CASE WHEN side = 'node' THEN minutes / 6e1 END) OVER resource_slot AS node_hours,
+        SUM(CASE WHEN side = 'node' THEN cpu_core_hours END) OVER resource_slot AS node_cpu,
+        SUM(CASE WHEN side = 'node' THEN ram_gib_hours END) OVER resource_slot AS node_ram,
+        SUM(CASE WHEN side = 'node' THEN gpu_hours END) OVER resource_slot AS node_gpu,
+        MAX(vcpu) OVER resource_slot AS billed_vcpu,
+        MAX(memory_gib) OVER resource_slot AS billed_gib,
+        -- One Spot line of 1.467 hours in an hour has been seen.
+        LEAST(
+            SUM(CASE WHEN is_compute_charge THEN usage_amount END) OVER resource_slot,
+            CAST(MAX(date_diff('hour', window_start, window_end)) OVER resource_slot AS double)
+        ) AS billed_hours,
+        COUNT(CASE WHEN is_compute_charge THEN 1 END) OVER resource_slot AS compute_charges,
+        SUM(CASE WHEN is_compute_charge THEN effective_cost END) OVER resource_slot AS compute_effective,
+        SUM(CASE WHEN is_compute_charge THEN billed_cost END) OVER resource_slot AS compute_billed,
+        SUM(CASE WHEN is_compute_charge THEN list_cost END) OVER resource_slot AS compute_list,
+        SUM(CASE WHEN is_network_charge THEN effective_cost END) OVER resource_slot AS network_effective,
+        SUM(CASE WHEN is_network_charge THEN billed_cost END) OVER resource_slot AS network_billed,
+        SUM(CASE WHEN is_network_charge THEN list_cost END) OVER resource_slot AS network_list,
+        COUNT(CASE WHEN is_storage_charge THEN 1 END) OVER resource_slot AS storage_charges,
+        SUM(CASE WHEN is_storage_charge THEN effective_cost END) OVER resource_slot AS storage_effective,
+        SUM(CASE WHEN is_storage_charge THEN billed_cost END) OVER resource_slot AS storage_billed,
+        SUM(CASE WHEN is_storage_charge THEN list_cost END) OVER resource_slot AS storage_list,
+        MIN(CASE WHEN side = 'charge' THEN COALESCE(invoice_id, '') END) OVER resource_slot AS oldest_invoice,
+        MAX(billing_period) OVER resource_slot AS slot_billing_period,
+        MAX(payer_account_id) OVER resource_slot AS slot_payer,
+        MAX(currency) OVER resource_slot AS slot_currency,
+        MAX(cost_basis) OVER resource_slot AS slot_basis,
+        -- Of the workload on that day: who it is, for its uplift; and whether its uplift has come.
+        MAX(CASE WHEN side = 'pod' THEN cluster_arn END) OVER workload_day AS workload_cluster_arn,
+        MAX(CASE WHEN side = 'pod' THEN cluster_name END) OVER workload_day AS workload_cluster_name,
+        MAX(CASE WHEN side = 'pod' THEN workload_kind END) OVER workload_day AS known_workload_kind,
+        MAX(CASE WHEN side = 'pod' THEN workload_name END) OVER workload_day AS known_workload_name,
+        MAX(CASE WHEN side = 'pod' THEN virtual_cluster_id END) OVER workload_day AS known_virtual_cluster_id,
+        MAX(CASE WHEN side = 'pod' THEN namespace END) OVER workload_day AS known_namespace,
+        MAX(CASE WHEN side = 'pod' THEN emr_internal_id END) OVER workload_day AS known_emr_internal_id,
+        MAX(CASE WHEN side = 'pod' THEN spark_app_id END) OVER workload_day AS known_spark_app_id,
+        min_by(
+            labels,
+            CASE WHEN side <> 'pod' THEN '2' WHEN spark_role = 'driver' THEN '0' ELSE '1' END || COALESCE(pod, '')
+        ) OVER workload_day AS known_labels,
+        COUNT(CASE WHEN is_uplift_charge THEN 1 END) OVER workload_day AS uplift_charges_of_day,
+        COUNT(CASE WHEN is_uplift_charge THEN 1 END) OVER workload_hour AS uplift_charges_of_hour,
+        -- Of the cluster: whether it is one of ours, and what its load balancers cost.
+        MAX(CASE WHEN side <> 'charge' THEN cluster_arn END) OVER cluster_day AS tagged_arn,
+        COUNT(CASE WHEN is_balancer_charge THEN 1 END) OVER cluster_slot AS balancer_charges,
+        SUM(CASE WHEN is_balancer_charge THEN effective_cost END) OVER cluster_slot AS balancer_effective,
+        SUM(CASE WHEN is_balancer_charge THEN billed_cost END) OVER cluster_slot AS balancer_billed,
+        SUM(CASE WHEN is_balancer_charge THEN list_cost END) OVER cluster_slot AS balancer_list,
+        SUM(CASE WHEN side = 'pod' THEN load_balancer_cost END) OVER cluster_slot AS pods_balancer_cost,
+        COUNT(CASE WHEN side = 'volume' THEN 1 END) OVER cluster_slot AS mounts_of_cluster,
+        -- Of the account on that day: how far the bill has come, and what it charges for EMR on EKS.
+        MAX(CASE WHEN is_compute_charge THEN window_start END) OVER account_day AS newest_compute,
+        MAX(CASE WHEN is_uplift_charge THEN window_start END) OVER account_day AS newest_uplift,
+        SUM(CASE WHEN is_uplift_charge AND LOWER(usage_type) LIKE '%vcpuhours' THEN effective_cost END)
+            OVER account_day
+            / NULLIF(
+                SUM(CASE WHEN is_uplift_charge AND LOWER(usage_type) LIKE '%vcpuhours' THEN usage_amount END)
+                    OVER account_day,
+                0e0
+            ) AS vcpu_hour_rate,
+        SUM(CASE WHEN is_uplift_charge AND LOWER(usage_type) LIKE '%gbhours' THEN effective_cost END)
+            OVER account_day
+            / NULLIF(
+                SUM(CASE WHEN is_uplift_charge AND LOWER(usage_type) LIKE '%gbhours' THEN usage_amount END)
+                    OVER account_day,
+                0e0
+            ) AS gb_hour_rate
+    FROM periods
+    WINDOW
+        resource_day AS (PARTITION BY usage_date, billed_resource_key),
+        resource_slot AS (PARTITION BY usage_date, billed_resource_key, slot),
+        workload_day AS (PARTITION BY usage_date, workload_key),
+        workload_hour AS (PARTITION BY usage_date, workload_key, window_start),
+        cluster_day AS (PARTITION BY usage_date, cluster_or_resource_key),
+        cluster_slot AS (PARTITION BY usage_date, cluster_or_resource_key, slot_of_cluster),
+        account_day AS (PARTITION BY usage_date, account_id)
+),
+-- The instance as it was sold; where the bill does not say (Spot), as Kubernetes saw it; else as large as its pods.
+sized AS (
+    SELECT
+        *,
+        COALESCE(billed_vcpu * billed_hours, node_cpu / NULLIF(node_hours, 0e0) * billed_hours, pods_cpu, 0e0)
+            AS cpu_capacity,
+        COALESCE(billed_gib * billed_hours, node_ram / NULLIF(node_hours, 0e0) * billed_hours, pods_ram, 0e0)
+            AS ram_capacity,
+        COALESCE(node_gpu / NULLIF(node_hours, 0e0) * billed_hours, pods_gpu, 0e0) AS gpu_capacity
+    FROM met
+),
+-- AWS's weights: a vCPU weighs nine GiB, and GPUs nine times all else:
+-- https://docs.aws.amazon.com/cur/latest/userguide/split-cost-allocation-data.html
+weighed AS (
+    SELECT
+        *,
+        CASE WHEN gpu_capacity > 0e0 THEN 9e-1 ELSE 0e0 END AS gpu_weight,
+        COALESCE(9e0 * cpu_capacity / NULLIF(9e0 * cpu_capacity + ram_capacity, 0e0), 0e0) AS cpu_weight,
+        NULLIF(GREATEST(cpu_capacity, COALESCE(pods_cpu, 0e0)), 0e0) AS cpu_whole,
+        NULLIF(GREATEST(ram_capacity, COALESCE(pods_ram, 0e0)), 0e0) AS ram_whole,
+        NULLIF(GREATEST(gpu_capacity, COALESCE(pods_gpu, 0e0)), 0e0) AS gpu_whole
+    FROM sized
+)
+
+SELECT
+    *,
+    -- What no pod asked for and none used cannot be told apart: the pods of such a slot have equal shares, if the
+    -- resource was theirs alone.
+    CASE
+        WHEN capacity_type = 'fargate' AND cpu_whole IS NULL AND ram_whole IS NULL
+            THEN 1e0 / NULLIF(CAST(pods AS double), 0e0)
+        ELSE COALESCE((1e0 - gpu_weight) * cpu_weight * cpu_core_hours / cpu_whole, 0e0)
+    END AS cpu_share,
+    COALESCE((1e0 - gpu_weight) * (1e0 - cpu_weight) * ram_gib_hours / ram_whole, 0e0) AS ram_share,
+    COALESCE(gpu_weight * gpu_hours / gpu_whole, 0e0) AS gpu_share,
+    CASE
+        WHEN capacity_type = 'fargate' AND cpu_whole IS NULL AND ram_whole IS NULL AND pods > 0 THEN 1e0
+        ELSE COALESCE((1e0 - gpu_weight) * cpu_weight * pods_cpu / cpu_whole, 0e0)
+            + COALESCE((1e0 - gpu_weight) * (1e0 - cpu_weight) * pods_ram / ram_whole, 0e0)
+            + COALESCE(gpu_weight * pods_gpu / gpu_whole, 0e0)
+    END AS pods_share,
+    COALESCE(network_bytes / NULLIF(pods_bytes, 0e0), 0e0) AS network_share,
+    CASE
+        WHEN mounts_gib_hours > 0e0 THEN volume_gib_hours / mounts_gib_hours
+        ELSE 1e0 / NULLIF(CAST(mounts AS double), 0e0)
+    END AS volume_share,
+    COALESCE(load_balancer_cost / NULLIF(pods_balancer_cost, 0e0), 0e0) AS balancer_share,
+    CASE
+        WHEN date_diff('hour', window_start, window_end) > 1 THEN uplift_charges_of_day
+        ELSE uplift_charges_of_hour
+    END > 0 AS uplift_has_come,
+    oldest_invoice = '' AS is_open
+FROM weighed
