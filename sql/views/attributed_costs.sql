@@ -26,7 +26,8 @@ entries AS (
         CAST(parts.part AS varchar) AS part,
         -- Whether the bill has this part of the entry's resource.
         CASE
-            WHEN parts.part IN ('compute', 'network', 'shared') THEN shares.compute_charges > 0
+            WHEN parts.part IN ('compute', 'shared') THEN shares.compute_charges > 0
+            WHEN parts.part = 'network' THEN shares.compute_charges + shares.network_charges > 0
             WHEN parts.part = 'load_balancer' THEN shares.balancer_charges > 0 AND shares.pods_balancer_cost > 0e0
             WHEN parts.part = 'storage' AND shares.side = 'volume' THEN shares.storage_charges > 0
             WHEN parts.part = 'charge' THEN TRUE

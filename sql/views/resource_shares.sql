@@ -76,6 +76,7 @@ met AS (
         SUM(CASE WHEN is_compute_charge THEN effective_cost END) OVER resource_slot AS compute_effective,
         SUM(CASE WHEN is_compute_charge THEN billed_cost END) OVER resource_slot AS compute_billed,
         SUM(CASE WHEN is_compute_charge THEN list_cost END) OVER resource_slot AS compute_list,
+        COUNT(CASE WHEN is_network_charge THEN 1 END) OVER resource_slot AS network_charges,
         SUM(CASE WHEN is_network_charge THEN effective_cost END) OVER resource_slot AS network_effective,
         SUM(CASE WHEN is_network_charge THEN billed_cost END) OVER resource_slot AS network_billed,
         SUM(CASE WHEN is_network_charge THEN list_cost END) OVER resource_slot AS network_list,

@@ -3,12 +3,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from pipeline.relations import checks
-from tests.sql.warehouse import Rows, Warehouse, warehouse
+from tests.sql.warehouse import Rows, Warehouse, refilled
 
+# A case takes a tenth of a second: making a found one smaller would take minutes.
+UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
 FIRST_HOUR = datetime(2026, 10, 13, 22)  # noqa: DTZ001  the lake's times are naive UTC
 JOBS = ("j1", "j2", "j3")
 PARTS = (
@@ -79,10 +81,10 @@ def uplift_lines(draw: Callable[..., Any]) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, phases=UNSHRUNK)
 @given(st.lists(containers(), max_size=12), st.lists(uplift_lines(), max_size=12))
 def test_every_cent_of_pods_and_uplift_is_in_the_ledger_and_in_every_mart(pods: Rows, lines: Rows) -> None:
-    shipped = warehouse({"allocations": pods, "cur": lines})
+    shipped = refilled({"allocations": pods, "cur": lines})
     parts = sum(pod[part] or 0.0 for pod in pods for part in PARTS)
     uplift = sum(line["line_item_unblended_cost"] for line in lines)
     expected = pytest.approx(parts + uplift, rel=1e-9, abs=1e-9)
@@ -94,18 +96,18 @@ def test_every_cent_of_pods_and_uplift_is_in_the_ledger_and_in_every_mart(pods: 
     }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, phases=UNSHRUNK)
 @given(st.lists(containers(), min_size=1, max_size=12))
 def test_a_pod_has_one_compute_row_in_the_ledger(pods: Rows) -> None:
-    shipped = warehouse({"allocations": pods})
+    shipped = refilled({"allocations": pods})
     computed = shipped.query("SELECT COUNT(*) AS rows_found FROM cost_ledger WHERE cost_category = 'compute'")
     assert computed == shipped.query("SELECT COUNT(*) AS rows_found FROM pod_hours")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, phases=UNSHRUNK)
 @given(st.lists(containers(), max_size=12), st.lists(uplift_lines(), max_size=12))
 def test_no_pod_multiplies_an_uplift_row(pods: Rows, lines: Rows) -> None:
-    shipped = warehouse({"allocations": pods, "cur": lines})
+    shipped = refilled({"allocations": pods, "cur": lines})
     in_ledger = "SELECT COUNT(*) AS rows_found FROM cost_ledger WHERE cost_state <> 'estimated'"
     assert shipped.query(in_ledger) == shipped.query("SELECT COUNT(*) AS rows_found FROM emr_uplift")
 

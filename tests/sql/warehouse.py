@@ -95,6 +95,19 @@ def warehouse(replaced: Mapping[str, Rows], source: Source = "cur2") -> Warehous
     return made
 
 
+def refilled(tables: Mapping[str, Rows]) -> Warehouse:
+    """The shipped views over *tables* of the lake or `cur`, in a warehouse that the next call fills anew."""
+    made = _standing()
+    for name in (*(table.name for table in TABLES), "cur"):
+        made.fill(name, tables.get(name, ()))
+    return made
+
+
+@cache
+def _standing() -> Warehouse:
+    return warehouse({})
+
+
 @cache
 def _translated(statement: str) -> str:
     return to_duckdb(statement)
