@@ -1,5 +1,5 @@
 from collections import defaultdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -72,7 +72,7 @@ def test_columns_are_those_of_cur_2_in_alphabetical_order(bill: pa.Table) -> Non
     assert {name: bill.schema.field(name).type for name in COLUMNS} == COLUMNS
 
 
-def test_lines_are_hours_of_the_history_save_the_tax_of_the_month(bill: pa.Table, estate: Estate) -> None:
+def test_usage_comes_by_the_hour_and_what_is_of_the_month_spans_it(bill: pa.Table, estate: Estate) -> None:
     spans = rows(
         bill,
         """
@@ -83,9 +83,21 @@ def test_lines_are_hours_of_the_history_save_the_tax_of_the_month(bill: pa.Table
         """,
     )
     first, last = (moment.replace(tzinfo=None) for moment in (estate.history.start, estate.history.end))
-    assert spans == [
-        ("Tax", datetime(2026, 10, 1), datetime(2026, 11, 1), False),  # noqa: DTZ001 - as Parquet has it
-        ("Usage", first, last, True),
+    october = datetime(2026, 10, 1), datetime(2026, 11, 1)  # noqa: DTZ001 - as Parquet has it
+    of_hours = {line_type for line_type, *_, hourly in spans if hourly}
+    assert of_hours == {
+        "DiscountedUsage",
+        "Refund",
+        "SavingsPlanCoveredUsage",
+        "SavingsPlanNegation",
+        "SavingsPlanRecurringFee",
+        "Usage",
+    }
+    assert all(first <= start < end <= last for line_type, start, end, _ in spans if line_type in of_hours)
+    assert [span for span in spans if span[0] not in of_hours] == [
+        ("Credit", *october, False),
+        ("RIFee", first, last - timedelta(seconds=1), False),
+        ("Tax", *october, False),
     ]
 
 
@@ -107,7 +119,8 @@ def test_uplift_lines_are_the_true_uplift_of_every_resource_and_hour(bill: pa.Ta
             sum(line_item_usage_amount) FILTER (line_item_usage_type LIKE '%vCPUHours'),
             sum(line_item_usage_amount) FILTER (line_item_usage_type LIKE '%GBHours'),
             sum(line_item_unblended_cost), count(*)
-        FROM bill WHERE line_item_product_code = 'ElasticMapReduce' GROUP BY 1, 2 ORDER BY 1, 2
+        FROM bill WHERE line_item_product_code = 'ElasticMapReduce' AND line_item_line_item_type = 'Usage'
+        GROUP BY 1, 2 ORDER BY 1, 2
         """,
     )
     expected = [
@@ -118,7 +131,8 @@ def test_uplift_lines_are_the_true_uplift_of_every_resource_and_hour(bill: pa.Ta
     for line, truth in zip(billed, expected, strict=True):
         assert line[2:] == pytest.approx(truth[2:], rel=1e-12)
     true = sum(of.cost for of in estate.true_uplift())
-    assert total(bill, "product_product_family = 'EMR Containers'") == pytest.approx(true, abs=1e-9)
+    uplift = "product_product_family = 'EMR Containers' AND line_item_line_item_type = 'Usage'"
+    assert total(bill, uplift) == pytest.approx(true, abs=1e-9)
 
 
 def test_uplift_lines_are_found_by_family_code_usage_type_and_arn(bill: pa.Table) -> None:
@@ -127,7 +141,7 @@ def test_uplift_lines_are_found_by_family_code_usage_type_and_arn(bill: pa.Table
         """
         SELECT DISTINCT line_item_usage_type, line_item_operation, product_product_family,
             split_part(line_item_resource_id, '/', CAST(-2 AS integer))
-        FROM bill WHERE line_item_product_code = 'ElasticMapReduce'
+        FROM bill WHERE line_item_product_code = 'ElasticMapReduce' AND line_item_line_item_type = 'Usage'
         """,
     )
     assert {line[2] for line in lines} == {"EMR Containers"}
@@ -155,14 +169,20 @@ def test_instances_are_billed_for_the_time_that_they_ran(bill: pa.Table, estate:
             SELECT line_item_resource_id, round(sum(line_item_usage_amount), 9) FROM bill
             WHERE regexp_matches(line_item_usage_type, '^(BoxUsage|SpotUsage):')
                 AND line_item_usage_account_id = '111122223333'
+                AND line_item_line_item_type IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage')
             GROUP BY 1
             """,
         )
     )
     instances = [node for node in estate.nodes if node.pool.instance_type]
     assert billed == {node.provider_id: round(node.life.hours, 9) for node in instances}
-    cost = total(
-        bill, "regexp_matches(line_item_usage_type, '^(Box|Spot)Usage') AND line_item_usage_account_id LIKE '1%'"
+    ((cost,),) = rows(
+        bill,
+        """
+        SELECT sum(greatest(line_item_unblended_cost, pricing_public_on_demand_cost)) FROM bill
+        WHERE regexp_matches(line_item_usage_type, '^(Box|Spot)Usage') AND line_item_usage_account_id LIKE '1%'
+            AND line_item_line_item_type IN ('Usage', 'DiscountedUsage', 'SavingsPlanCoveredUsage')
+        """,
     )
     assert cost == pytest.approx(sum(node.hourly_cost * node.life.hours for node in instances), rel=1e-12)
 
@@ -173,7 +193,9 @@ def test_spot_lines_say_nothing_of_instance_zone_or_list_price(bill: pa.Table) -
         """
         SELECT split_part(line_item_usage_type, ':', 1), count(product_instance_type),
             count(line_item_availability_zone), count(product_servicecode), count(pricing_unit)
-        FROM bill WHERE regexp_matches(line_item_usage_type, '^(BoxUsage|SpotUsage):') GROUP BY 1 ORDER BY 1
+        FROM bill WHERE regexp_matches(line_item_usage_type, '^(BoxUsage|SpotUsage):')
+            AND line_item_line_item_type <> 'Credit'
+        GROUP BY 1 ORDER BY 1
         """,
     )
     (_, *of_box), (_, *of_spot) = described
@@ -199,12 +221,13 @@ def test_every_volume_is_billed_and_so_is_the_root_disk_of_every_instance(bill: 
 
 
 def test_fargate_pods_are_billed_for_what_fargate_provided(bill: pa.Table, estate: Estate) -> None:
-    lines = rows(bill, "SELECT DISTINCT line_item_resource_id FROM bill WHERE line_item_operation = 'FargatePod'")
+    pods = "line_item_operation = 'FargatePod' AND line_item_line_item_type <> 'SavingsPlanNegation'"
+    lines = rows(bill, f"SELECT DISTINCT line_item_resource_id FROM bill WHERE {pods}")
     on_fargate = [p for p in estate.placements if p.node.pool.provisioner == "fargate"]
     arn = "arn:aws:eks:us-east-1:111122223333:pod/analytics"
     assert {row[0] for row in lines} == {f"{arn}/{p.pod.namespace}/{p.pod.name}/{p.pod.uid}" for p in on_fargate}
     cost = sum(p.node.hourly_cost * p.node.life.hours for p in on_fargate)
-    assert total(bill, "line_item_operation = 'FargatePod'") == pytest.approx(cost, rel=1e-12)
+    assert total(bill, pods) == pytest.approx(cost, rel=1e-12)
 
 
 def test_the_control_plane_costs_ten_cents_an_hour(bill: pa.Table, estate: Estate) -> None:
@@ -223,7 +246,7 @@ def test_every_other_charge_of_a_cluster_and_of_its_neighbours_occurs(bill: pa.T
         "TimedStorage-ByteHrs",
     } <= found
     accounts = rows(bill, "SELECT DISTINCT line_item_usage_account_id, bill_payer_account_id FROM bill ORDER BY 1")
-    assert accounts == [("111122223333", "999988887777"), ("444455556666", "999988887777")]
+    assert accounts == [(account, "999988887777") for account in ("111122223333", "444455556666", "999988887777")]
 
 
 def test_cost_is_amount_times_rate(bill: pa.Table) -> None:
@@ -235,6 +258,25 @@ def test_cost_is_amount_times_rate(bill: pa.Table) -> None:
         """,
     )
     assert wrong == []
+
+
+def test_what_has_a_price_has_a_sku_and_negation_names_it(bill: pa.Table) -> None:
+    without = rows(
+        bill,
+        """
+        SELECT DISTINCT line_item_line_item_type, line_item_operation = 'EKSPod-EC2' FROM bill
+        WHERE product_sku IS NULL ORDER BY ALL
+        """,
+    )
+    assert without == [("Credit", False), ("Refund", False), ("Tax", False), ("Usage", True)]
+    negations = rows(
+        bill,
+        """
+        SELECT count(*), count(*) FILTER (line_item_line_item_description LIKE '% : ' || product_sku) FROM bill
+        WHERE line_item_line_item_type = 'SavingsPlanNegation'
+        """,
+    )
+    assert negations[0][0] == negations[0][1] > 0
 
 
 def test_tax_has_no_resource(bill: pa.Table) -> None:

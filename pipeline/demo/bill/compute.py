@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from pipeline.demo.bill.lines import MONTH, LineItem, Product
-from pipeline.demo.estate.cluster import GIB, InstanceType, Node, Placement, Span
+from pipeline.demo.estate.cluster import GIB, InstanceType, Node, Pod, Span
 from pipeline.demo.estate.estate import Estate, TrueUplift
 from pipeline.demo.estate.identifiers import chance, hexadecimal
 from pipeline.demo.estate.nodes import ROOT_DISK_GIB
@@ -12,6 +12,7 @@ from pipeline.demo.estate.prices import (
     FARGATE_GB_HOUR,
     FARGATE_VCPU_HOUR,
     GP3_GB_MONTH,
+    SAVINGS_PLAN,
     UPLIFT_GB_HOUR,
     UPLIFT_VCPU_HOUR,
 )
@@ -20,8 +21,8 @@ EC2 = "Amazon Elastic Compute Cloud"
 EKS = Product("AmazonEKS", "AmazonEKS", "Compute", "Amazon Elastic Kubernetes Service")
 
 _GP3 = Product("AmazonEC2", "AmazonEC2", "Storage", EC2, attributes={"volume_api_name": "gp3"})
-_EMR = Product("ElasticMapReduce", "ElasticMapReduce", "EMR Containers", "Amazon EMR")
-_NORMALIZATION = {"large": 4.0, "xlarge": 8.0, "2xlarge": 16.0}
+EMR = Product("ElasticMapReduce", "ElasticMapReduce", "EMR Containers", "Amazon EMR")
+NORMALIZATION = {"large": 4.0, "xlarge": 8.0, "2xlarge": 16.0}
 _OPERATIONS = {"jobruns": "StartJobRun", "endpoints": "CreateManagedEndpoint"}
 """By the kind of resource in the ARN; what has no virtual cluster goes by the kind itself."""
 
@@ -54,7 +55,7 @@ def fargate_lines(estate: Estate, hour: Span) -> Iterator[LineItem]:
         used = placement.pod.life.within(hour)
         if used and placement.node.pool.provisioner == "fargate":
             size = placement.node.capacity
-            arn = _pod_arn(estate, placement)
+            arn = pod_arn(estate, placement.pod)
             vcpu, gb = size.cpu * used.hours, size.ram / GIB * used.hours
             yield _fargate("vCPU-Hours:perCPU", arn, vcpu, FARGATE_VCPU_HOUR, hour)
             yield _fargate("GB-Hours", arn, gb, FARGATE_GB_HOUR, hour)
@@ -70,13 +71,14 @@ def uplift_lines(of: TrueUplift) -> Iterator[LineItem]:
     ):
         yield LineItem(
             span=Span(of.window_start, of.window_end),
-            product=_EMR,
+            product=EMR,
             usage_type=f"EMR-EKS-{capacity}-{meter}",
             operation=_OPERATIONS.get(kind, kind),
             amount=amount,
             rate=rate,
             unit=meter,
             description=f"${rate} per {meter} of EMR on EKS on {capacity} in US East (N. Virginia)",
+            line_class="emr_uplift",
             resource_id=of.resource_arn,
         )
 
@@ -100,6 +102,16 @@ def instance_product(kind: InstanceType) -> Product:
     )
 
 
+def pod_arn(estate: Estate, pod: Pod) -> str:
+    """The ARN by which the bill knows a pod, on Fargate and in split cost allocation data."""
+    return f"arn:aws:eks:{estate.region}:{estate.account_id}:pod/{estate.name}/{pod.namespace}/{pod.name}/{pod.uid}"
+
+
+def plan_rate(family: str, on_demand_rate: float) -> float:
+    """USD that a Compute Savings Plan takes for a unit that costs *on_demand_rate*."""
+    return on_demand_rate * SAVINGS_PLAN[family]
+
+
 def _instance(node: Node, kind: InstanceType, used: Span, hour: Span, tags: dict[str, str]) -> LineItem:
     spot = node.pool.capacity_type == "spot"
     market = "SpotUsage" if spot else "BoxUsage"
@@ -113,11 +125,13 @@ def _instance(node: Node, kind: InstanceType, used: Span, hour: Span, tags: dict
         rate=node.hourly_cost,
         unit="Hrs",
         description=f"{kind.name} {wording} US East (N. Virginia)",
+        line_class="compute",
         resource_id=node.provider_id,
         zone=node.zone,
         spot=spot,
-        normalization_factor=None if spot else _NORMALIZATION[kind.name.partition(".")[2]],
+        normalization_factor=None if spot else NORMALIZATION[kind.name.partition(".")[2]],
         tags=tags,
+        plan_rate=None if spot else plan_rate(kind.family, node.hourly_cost),
     )
 
 
@@ -132,6 +146,7 @@ def _gp3(volume_id: str, gib: int, used: Span, hour: Span, tags: dict[str, str])
         rate=GP3_GB_MONTH,
         unit="GB-Mo",
         description=f"${GP3_GB_MONTH} per GB-month of General Purpose (gp3) provisioned storage",
+        line_class="storage",
         resource_id=volume_id,
         tags=tags,
     )
@@ -148,6 +163,7 @@ def _auto_mode_fee(node: Node, kind: InstanceType, used: Span, hour: Span, tags:
         rate=rate,
         unit="Hours",
         description=f"${rate} per hour of {kind.name} under EKS Auto Mode",
+        line_class="control_plane",
         resource_id=node.provider_id,
         tags=tags,
     )
@@ -163,13 +179,10 @@ def _fargate(meter: str, arn: str, amount: float, rate: float, hour: Span) -> Li
         rate=rate,
         unit="hours",
         description=f"AWS Fargate - {meter} - US East (N. Virginia)",
+        line_class="fargate",
         resource_id=arn,
+        plan_rate=plan_rate("fargate", rate),
     )
-
-
-def _pod_arn(estate: Estate, placement: Placement) -> str:
-    pod = placement.pod
-    return f"arn:aws:eks:{estate.region}:{estate.account_id}:pod/{estate.name}/{pod.namespace}/{pod.name}/{pod.uid}"
 
 
 def _root_disk(node: Node) -> str:

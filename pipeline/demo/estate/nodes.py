@@ -16,13 +16,13 @@ _KIB = 1024
 M5_XLARGE = InstanceType("m5.xlarge", Capacity(4, 15_896_988 * _KIB), 0.192, 0.0672)
 _M5_2XLARGE = InstanceType("m5.2xlarge", Capacity(8, 32_408_160 * _KIB), 0.384, 0.1344, gib=32)
 _R5_2XLARGE = InstanceType("r5.2xlarge", Capacity(8, 65_033_700 * _KIB), 0.504, 0.1764, gib=64)
-_M6I_XLARGE = InstanceType("m6i.xlarge", Capacity(4, 15_896_064 * _KIB), 0.192, 0.0672)
+M6I_XLARGE = InstanceType("m6i.xlarge", Capacity(4, 15_896_064 * _KIB), 0.192, 0.0672)
 _R6G_2XLARGE = InstanceType("r6g.2xlarge", Capacity(8, 65_042_348 * _KIB), 0.4032, 0.1411, "arm64", gib=64)
 _G5_XLARGE = InstanceType("g5.xlarge", Capacity(4, 15_895_480 * _KIB, 1), 1.006, 0.3521)
 
 CORE = Pool("core", "managed_node_group", "on_demand", M5_XLARGE, ZONES, always_on=4)
 SPARK_SPOT = Pool("spark-spot", "managed_node_group", "spot", _R5_2XLARGE, ZONES[1:], always_on=2)
-DRIVERS = Pool("spark-drivers", "karpenter", "on_demand", _M6I_XLARGE, ZONES[:2])
+DRIVERS = Pool("spark-drivers", "karpenter", "on_demand", M6I_XLARGE, ZONES[:2])
 EXECUTORS = Pool("spark-executors", "karpenter", "spot", _R6G_2XLARGE, ZONES[1:])
 RECLAIMED = Pool("spark-executors", "karpenter", "spot", _R6G_2XLARGE, ZONES[:1], linger=timedelta(0))
 """As EXECUTORS, for the pods that AWS takes the instance away from: it ends with them."""

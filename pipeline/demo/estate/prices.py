@@ -17,6 +17,12 @@ REGIONAL_TRANSFER_GB = 0.01
 AUTO_MODE_FEE = 0.12
 """EKS Auto Mode's fee as a part of the instance's On-Demand price."""
 
+SAVINGS_PLAN = {"g5": 0.68, "m5": 0.73, "m6i": 0.72, "fargate": 0.8}
+"""A Compute Savings Plan's rate (one year, nothing upfront) as a part of the On-Demand price, by instance family."""
+RESERVED_M6I_XLARGE_HOUR = 0.127
+ENTERPRISE_DISCOUNT = 0.06
+"""What the organisation's agreement with AWS takes off every charge but tax, as a part of it."""
+
 KUBECOST_HOURS_IN_MONTH = 730
 KUBECOST_LOCAL_DISK_GIB_MONTH = 0.04
 KUBECOST_CROSS_ZONE_GIB = 0.01
