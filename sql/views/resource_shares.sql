@@ -150,17 +150,25 @@ sized AS (
         COALESCE(node_gpu / NULLIF(node_hours, 0e0) * billed_hours, pods_gpu, 0e0) AS gpu_capacity
     FROM met
 ),
--- AWS's weights: a vCPU weighs nine GiB, and GPUs nine times all else:
+-- AWS's weights: one GPU weighs ten vCPUs, one vCPU nine GiB:
 -- https://docs.aws.amazon.com/cur/latest/userguide/split-cost-allocation-data.html
-weighed AS (
+weights AS (
     SELECT
         *,
-        CASE WHEN gpu_capacity > 0e0 THEN 9e-1 ELSE 0e0 END AS gpu_weight,
-        COALESCE(9e0 * cpu_capacity / NULLIF(9e0 * cpu_capacity + ram_capacity, 0e0), 0e0) AS cpu_weight,
+        NULLIF(9e1 * gpu_capacity + 9e0 * cpu_capacity + ram_capacity, 0e0) AS weight,
         NULLIF(GREATEST(cpu_capacity, COALESCE(pods_cpu, 0e0)), 0e0) AS cpu_whole,
         NULLIF(GREATEST(ram_capacity, COALESCE(pods_ram, 0e0)), 0e0) AS ram_whole,
         NULLIF(GREATEST(gpu_capacity, COALESCE(pods_gpu, 0e0)), 0e0) AS gpu_whole
     FROM sized
+),
+weighed AS (
+    SELECT
+        *,
+        -- What a unit of each costs, as a part of the resource.
+        9e0 * cpu_capacity / weight / cpu_whole AS cpu_unit,
+        ram_capacity / weight / ram_whole AS ram_unit,
+        9e1 * gpu_capacity / weight / gpu_whole AS gpu_unit
+    FROM weights
 )
 
 SELECT
@@ -170,15 +178,15 @@ SELECT
     CASE
         WHEN capacity_type = 'fargate' AND cpu_whole IS NULL AND ram_whole IS NULL
             THEN 1e0 / NULLIF(CAST(pods AS double), 0e0)
-        ELSE COALESCE((1e0 - gpu_weight) * cpu_weight * cpu_core_hours / cpu_whole, 0e0)
+        ELSE COALESCE(cpu_unit * cpu_core_hours, 0e0)
     END AS cpu_share,
-    COALESCE((1e0 - gpu_weight) * (1e0 - cpu_weight) * ram_gib_hours / ram_whole, 0e0) AS ram_share,
-    COALESCE(gpu_weight * gpu_hours / gpu_whole, 0e0) AS gpu_share,
+    COALESCE(ram_unit * ram_gib_hours, 0e0) AS ram_share,
+    COALESCE(gpu_unit * gpu_hours, 0e0) AS gpu_share,
     CASE
         WHEN capacity_type = 'fargate' AND cpu_whole IS NULL AND ram_whole IS NULL AND pods > 0 THEN 1e0
-        ELSE COALESCE((1e0 - gpu_weight) * cpu_weight * pods_cpu / cpu_whole, 0e0)
-            + COALESCE((1e0 - gpu_weight) * (1e0 - cpu_weight) * pods_ram / ram_whole, 0e0)
-            + COALESCE(gpu_weight * pods_gpu / gpu_whole, 0e0)
+        ELSE COALESCE(cpu_unit * pods_cpu, 0e0)
+            + COALESCE(ram_unit * pods_ram, 0e0)
+            + COALESCE(gpu_unit * pods_gpu, 0e0)
     END AS pods_share,
     COALESCE(network_bytes / NULLIF(pods_bytes, 0e0), 0e0) AS network_share,
     CASE
