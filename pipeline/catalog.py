@@ -71,6 +71,18 @@ class Catalog:
             except self._glue.exceptions.EntityNotFoundException:
                 return None
 
+    def partitions(self, name: str) -> list[dict[str, str]]:
+        """The values of a table's registered partitions, by column; none where they are projected."""
+        with translated(f"Listing the partitions of {self._database}.{name}"):
+            table = dict(self._glue.get_table(DatabaseName=self._database, Name=name)["Table"])
+            if _relation(table).parameters.get("projection.enabled", "").lower() == "true":
+                return []
+            keys = [str(column["Name"]).lower() for column in _columns(table, "PartitionKeys")]
+            pages = self._glue.get_paginator("get_partitions").paginate(
+                DatabaseName=self._database, TableName=name, ExcludeColumnSchema=True
+            )
+            return [dict(zip(keys, found["Values"], strict=True)) for page in pages for found in page["Partitions"]]
+
     def declare(self, table: Table, location: Location, first_day: date, version: str, views: Iterable[str]) -> None:
         """Create *table* over the objects at *location*, or bring it up to date in place.
 

@@ -20,12 +20,13 @@ from pipeline.options import INSTANT, acts_at, month_option
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from pipeline.bill import Bill
     from pipeline.catalog import Catalog
     from pipeline.collect import Outcome
     from pipeline.lake import Lake
     from pipeline.month import Month
-    from pipeline.publish import Bill
     from pipeline.settings import CollectSettings, LakeSettings, Settings
+    from pipeline.verify import DeliveredPeriods
     from pipeline.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,8 @@ def collect(since: datetime | None, until: datetime | None, recollect: bool, ski
 @acts_at
 def publish(dry_run: bool, now: datetime) -> None:
     """Declare the tables in Glue and create the views, in dependency order."""
-    from pipeline.publish import NO_BILL, Publisher, statements
+    from pipeline.bill import NO_BILL
+    from pipeline.publish import Publisher, statements
     from pipeline.settings import LakeSettings, Settings
 
     if dry_run:
@@ -112,6 +114,8 @@ def publish(dry_run: bool, now: datetime) -> None:
         log.log(_event_level(), "published", extra={"relation": f"{settings.glue_database}.{name}"})
     if bill.table is None:
         click.echo("No bill: CHARGEBACK_CUR_TABLE is not set, so all cost stays estimated.", err=True)
+    elif "line_item_resource_id" in bill.absent():
+        click.echo(f"The bill {bill.table} has no resource IDs, so hardly a line finds its pods.", err=True)
 
 
 @cli.command()
@@ -151,8 +155,9 @@ def verify(month: "Month | None", now: datetime) -> None:  # noqa: ARG001  every
 
     settings = _settings(LakeSettings)
     warehouse = _published(settings)
+    delivered = _delivered(settings)
     month = month or newest_month(warehouse)
-    verdicts = list(tracked(verdicts_of(warehouse, month, has_cur=settings.cur_table is not None), "Checking"))
+    verdicts = list(tracked(verdicts_of(warehouse, month, delivered), "Checking"))
     _show(verdict_table(verdicts, month))
     for verdict in verdicts:
         if verdict.broken:
@@ -259,9 +264,19 @@ def _published(settings: "LakeSettings") -> "Warehouse":
 
 
 def _bill(settings: "Settings") -> "Bill":
-    from pipeline.publish import find_bill
+    from pipeline.bill import find_bill
 
     return find_bill(settings.cur_table, lambda database: _catalog(settings, database))
+
+
+def _delivered(settings: "Settings") -> "DeliveredPeriods | None":
+    """How to ask what was delivered of the bill, once it is certain that the views can still read it."""
+    from pipeline.bill import delivered_periods
+
+    table = _bill(settings).table
+    if table is None:
+        return None
+    return lambda: delivered_periods(table, lambda database: _catalog(settings, database))
 
 
 def _version() -> str:

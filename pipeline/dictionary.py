@@ -23,8 +23,10 @@ written by `make docs` from the schema and the SQL; change those, never this fil
 _MARKUP = re.compile(r"[*<`|]|_(?=_)|(?<=_)_")
 
 _ATHENA = Dialect.get_or_raise("athena")
-# sqlglot knows this function, but not what it returns: https://trino.io/docs/current/functions/string.html
-_METADATA = {**_ATHENA.EXPRESSION_METADATA, exp.SplitPart: {"returns": exp.DType.VARCHAR}}
+_VARCHAR = {"returns": exp.DType.VARCHAR}
+# sqlglot knows these functions, but not what they return: https://trino.io/docs/current/functions/string.html
+# and https://trino.io/docs/current/functions/regexp.html
+_METADATA = {**_ATHENA.EXPRESSION_METADATA, exp.RegexpExtract: _VARCHAR, exp.SplitPart: _VARCHAR}
 
 
 def dictionary() -> str:
@@ -76,7 +78,7 @@ def _typed_views() -> Iterator[tuple[View, dict[str, str]]]:
     known = MappingSchema(dialect=_ATHENA)
     for table in TABLES:
         known.add_table(table.name, {column.name: _athena_type(column) for column in _columns(table)})
-    # Both sources of the bill give the same columns; this one says their types without the bill's own table.
+    # Every kind of bill gives the same columns; this one says their types without the bill's own table.
     templates = {view.name: view.template for view in views("no_cur")}
     for view in views("cur2"):
         columns = output_types(templates[view.name], known)

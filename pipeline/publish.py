@@ -1,31 +1,21 @@
 """Publishing: the tables and views, declared where the analysts find them."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline.catalog import Catalog, Relation, foreign
-from pipeline.errors import ConfigurationError, ContractError
+from pipeline.bill import Bill
+from pipeline.catalog import Catalog, foreign
+from pipeline.errors import ConfigurationError
 from pipeline.models import Location
-from pipeline.relations import Source, View, bill_columns, render, views
+from pipeline.relations import views
 from pipeline.tables import TABLES
 from pipeline.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
 
 _BLOG_VIEWS = frozenset({"compute_cost", "emr_eks_cost"})
-
-
-@dataclass(frozen=True)
-class Bill:
-    """The Cost and Usage Report: where its table stands, and which of our sources reads it."""
-
-    table: str | None
-    source: Source
-
-
-NO_BILL = Bill(None, "no_cur")
 
 
 @dataclass(frozen=True)
@@ -52,7 +42,7 @@ class Publisher:
             self.catalog.declare(table, self.location, first_day, self.version, names)
             yield table.name
         for view in planned:
-            self.warehouse.create_view(f'"{self.database}"."{view.name}"', _select(view, bill))
+            self.warehouse.create_view(f'"{self.database}"."{view.name}"', bill.select(view))
             yield view.name
 
     def _refuse_foreign(self, names: list[str]) -> None:
@@ -69,7 +59,7 @@ class Publisher:
 def statements(database: str, bill: Bill) -> Iterator[str]:
     """The statements that `publish` would run, in their order."""
     for view in views(bill.source):
-        yield f'CREATE OR REPLACE VIEW "{database}"."{view.name}" AS\n{_select(view, bill)}'
+        yield f'CREATE OR REPLACE VIEW "{database}"."{view.name}" AS\n{bill.select(view)}'
 
 
 def require_published(catalog: Catalog, database: str) -> None:
@@ -82,37 +72,3 @@ def require_published(catalog: Catalog, database: str) -> None:
         raise ConfigurationError(
             f"Nothing was published to the Glue database {database} yet. Run `chargeback publish`."
         )
-
-
-def find_bill(table: str | None, catalog_of: Callable[[str], Catalog]) -> Bill:
-    """Say which source reads the bill at *table* (`database.table`); *catalog_of* gives a database's catalog.
-
-    Raises:
-        ConfigurationError: it does not exist, or is a report of a kind that is not read.
-        ContractError: it lacks columns that the views need.
-    """
-    if table is None:
-        return NO_BILL
-    database, _, name = table.partition(".")
-    relation = catalog_of(database).relation(name)
-    if relation is None:
-        raise ConfigurationError(f"CHARGEBACK_CUR_TABLE is {table}, but there is no such table in Glue.")
-    if not _is_cur2(relation):
-        raise ConfigurationError(
-            f"CHARGEBACK_CUR_TABLE is {table}, which is no Cost and Usage Report 2.0: it has neither "
-            "bill_payer_account_name nor a map called product. Create a CUR 2.0 export with resource IDs, hourly."
-        )
-    missing = sorted(bill_columns("cur2") - set(relation.columns))
-    if missing:
-        raise ContractError(
-            f"The bill {table} lacks {', '.join(missing)}. Add the columns to the export's query, or to the Glue table."
-        )
-    return Bill(table, "cur2")
-
-
-def _is_cur2(relation: Relation) -> bool:
-    return "bill_payer_account_name" in relation.columns or relation.columns.get("product", "").startswith("map")
-
-
-def _select(view: View, bill: Bill) -> str:
-    return render(view.template, **({"cur_table": bill.table} if bill.table else {}))

@@ -13,7 +13,7 @@ from sqlglot import exp, parse_one
 from pipeline.errors import ConfigurationError
 
 Severity = Literal["error", "warn"]
-Source = Literal["cur2", "no_cur"]
+Source = Literal["cur1", "cur2", "no_cur"]
 
 _PLACEHOLDER = re.compile(r"\$\{(\w*)\}", re.ASCII)
 _QUALIFIED_NAME = re.compile(r"[\w-]+(\.[\w-]+){0,2}", re.ASCII)
@@ -43,10 +43,14 @@ class Check:
 
 
 def views(source: Source) -> tuple[View, ...]:
-    """Every view, each after those it reads; *source* says what the bill's lines, `cur_line_items`, are made of."""
-    lines = (files("sql") / "sources" / f"{source}.sql").read_text(encoding="utf-8")
+    """Every view, each after those it reads; *source* says what the bill's lines, `cur_lines`, are made of."""
     others = (_view(name, template) for name, template in _templates("views"))
-    return in_dependency_order((_view("cur_line_items", lines), *others))
+    return in_dependency_order((_view("cur_lines", source_template(source)), *others))
+
+
+def source_template(source: Source) -> str:
+    """The SELECT that reads a bill of one kind, with `${cur_table}` where its table goes."""
+    return (files("sql") / "sources" / f"{source}.sql").read_text(encoding="utf-8")
 
 
 def checks() -> tuple[Check, ...]:
@@ -75,19 +79,6 @@ def relations_read(template: str) -> frozenset[str]:
     ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
     tables = {table.name for table in tree.find_all(exp.Table)}
     return frozenset(tables - ctes - {"${placeholder}"})
-
-
-def bill_columns(source: Source) -> frozenset[str]:
-    """The columns of the bill's own table that *source* reads."""
-    lines = next(view for view in views(source) if view.name == "cur_line_items")
-    tree = parse_one(_PLACEHOLDER.sub('"${placeholder}"', lines.template), read="athena")
-    reading = (select for select in tree.find_all(exp.Select) if _reads_placeholder(select))
-    return frozenset(column.name.lower() for select in reading for column in select.find_all(exp.Column))
-
-
-def _reads_placeholder(select: exp.Select) -> bool:
-    source = select.args.get("from_")
-    return source is not None and source.this.name == "${placeholder}"
 
 
 def render(template: str, **identifiers: str) -> str:

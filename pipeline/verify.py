@@ -1,9 +1,9 @@
 """Verifying: every check of the product, run where the analysts query, and what each one found."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from pipeline.errors import CheckFailedError
+from pipeline.errors import CheckFailedError, ContractError
 from pipeline.month import Month
 from pipeline.relations import Check, checks
 from pipeline.warehouse import Answer, Warehouse
@@ -33,9 +33,19 @@ class Verdict:
         return self.broken and self.check.severity == "error"
 
 
-def verify(warehouse: Warehouse, month: Month | None, *, has_cur: bool) -> Iterator[Verdict]:
-    """Run every check over *month* (None: all time); those about the bill only where there is one."""
-    no_bill = _why_no_bill(warehouse, month, has_cur=has_cur)
+DeliveredPeriods = Callable[[], frozenset[str]]
+"""Asks Glue which billing periods (`YYYY-MM`) of the bill were ever delivered."""
+
+
+def verify(warehouse: Warehouse, month: Month | None, delivered: DeliveredPeriods | None) -> Iterator[Verdict]:
+    """Run every check over *month* (None: all time); those about the bill only where there is one.
+
+    Without a bill there is nobody to ask what was *delivered*.
+
+    Raises:
+        ContractError: the bill had lines of the month, and has none now.
+    """
+    no_bill = _why_no_bill(warehouse, month, delivered)
     for check in checks():
         if check.needs_bill and no_bill:
             yield Verdict(check, not_run=no_bill)
@@ -49,13 +59,31 @@ def failed(verdicts: Iterable[Verdict]) -> CheckFailedError | None:
     return CheckFailedError(f"{len(names)} of the checks failed: {', '.join(names)}.") if names else None
 
 
-def _why_no_bill(warehouse: Warehouse, month: Month | None, *, has_cur: bool) -> str | None:
-    if not has_cur:
+def _why_no_bill(warehouse: Warehouse, month: Month | None, delivered: DeliveredPeriods | None) -> str | None:
+    if delivered is None:
         return NO_CUR
     where = f" WHERE billing_period = '{month}'" if month else ""
-    any_line = f"SELECT 1 AS line FROM cur_line_items{where} LIMIT 1"  # noqa: S608  a Month holds two numbers
-    lines = warehouse.query(any_line, "Looking for the bill")
-    return None if lines.rows else NO_BILL_YET
+    # Of the lines as they are: to classify one, its payer's whole period has to be read.
+    any_line = f"SELECT 1 AS line FROM cur_lines{where} LIMIT 1"  # noqa: S608  a Month holds two numbers
+    if warehouse.query(any_line, "Looking for the bill").rows:
+        return None
+    if emptied := _emptied(warehouse, month, delivered()):
+        raise ContractError(
+            f"The bill has no lines of {emptied}, although it had some: its export is empty or its files are gone. "
+            "Let AWS deliver the report again, or restore its files."
+        )
+    return NO_BILL_YET
+
+
+def _emptied(warehouse: Warehouse, month: Month | None, delivered: frozenset[str]) -> str:
+    """The empty periods that had lines: Glue has their partition, or the bill has lines before and after."""
+    if month is None:
+        return ", ".join(sorted(delivered))
+    if str(month) in delivered:
+        return str(month)
+    ends = "SELECT MIN(billing_period) AS first_period, MAX(billing_period) AS last_period FROM cur_lines"
+    [(first, last)] = warehouse.query(ends, "Looking for the bill's other months").rows
+    return str(month) if first is not None and first < str(month) < last else ""
 
 
 def _offenders(check: Check, month: Month | None) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.relations import checks, views
+from pipeline.relations import Source, checks, views
 from tests.sql.warehouse import Row, Rows, warehouse
 
 HERE = Path(__file__).parent
@@ -18,7 +18,9 @@ CASES = sorted(path.parent for path in HERE.glob("*/*/expect.yaml"))
 def test_the_relation_gives_the_expected_rows(case: Path) -> None:
     tables = {path.stem: _rows(path) for path in case.glob("*.yaml")}
     expected = tables.pop("expect")
-    actual = warehouse(tables).query(SELECTS.get(case.parent.name, f"SELECT * FROM {case.parent.name}"))
+    source: Source = "cur1" if "cur1" in tables else "cur2"
+    replaced = {"cur" if name == "cur1" else name: rows for name, rows in tables.items()}
+    actual = warehouse(replaced, source).query(SELECTS.get(case.parent.name, f"SELECT * FROM {case.parent.name}"))
     columns = list(expected[0]) if expected else []
     assert all(list(row) == columns for row in expected), "every expected row names the same columns"
     wanted = [_approximate(row) for row in _comparable(expected, columns)]

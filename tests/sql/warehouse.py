@@ -3,52 +3,31 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from pipeline.bill import Bill
 from pipeline.demo.athena.dialect import PRELUDE, to_duckdb
-from pipeline.relations import Source, render, views
+from pipeline.relations import Source, views
 from pipeline.tables import PARTITION_KEY, TABLES, Table
+from tests.bills import CUR1_FULL, CUR2_FULL, Columns
+
+_DUCKDB_TYPES = {
+    "double": "DOUBLE",
+    "map<string,double>": "MAP(VARCHAR, DOUBLE)",
+    "map<string,string>": "MAP(VARCHAR, VARCHAR)",
+    "string": "VARCHAR",
+    "timestamp": "TIMESTAMP",
+}
 
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
 
-CUR_COLUMNS = {
-    "bill_invoice_id": "VARCHAR",
-    "bill_payer_account_id": "VARCHAR",
-    "billing_period": "VARCHAR",
-    "line_item_availability_zone": "VARCHAR",
-    "line_item_blended_cost": "DOUBLE",
-    "line_item_currency_code": "VARCHAR",
-    "line_item_line_item_description": "VARCHAR",
-    "line_item_line_item_type": "VARCHAR",
-    "line_item_operation": "VARCHAR",
-    "line_item_product_code": "VARCHAR",
-    "line_item_resource_id": "VARCHAR",
-    "line_item_unblended_cost": "DOUBLE",
-    "line_item_usage_account_id": "VARCHAR",
-    "line_item_usage_amount": "DOUBLE",
-    "line_item_usage_end_date": "TIMESTAMP",
-    "line_item_usage_start_date": "TIMESTAMP",
-    "line_item_usage_type": "VARCHAR",
-    "pricing_public_on_demand_cost": "DOUBLE",
-    "product": "MAP(VARCHAR, VARCHAR)",
-    "product_instance_type": "VARCHAR",
-    "product_product_family": "VARCHAR",
-    "product_region_code": "VARCHAR",
-    "product_servicecode": "VARCHAR",
-    "reservation_effective_cost": "DOUBLE",
-    "reservation_reservation_a_r_n": "VARCHAR",
-    "reservation_unused_amortized_upfront_fee_for_billing_period": "DOUBLE",
-    "reservation_unused_recurring_fee": "DOUBLE",
-    "resource_tags": "MAP(VARCHAR, VARCHAR)",
-    "savings_plan_savings_plan_effective_cost": "DOUBLE",
-    "savings_plan_total_commitment_to_date": "DOUBLE",
-    "savings_plan_used_commitment": "DOUBLE",
-}
-"""The columns of a Cost and Usage Report 2.0 that the product reads."""
+BILLS: Mapping[Source, Columns] = {"cur1": CUR1_FULL, "cur2": CUR2_FULL, "no_cur": {}}
+"""The columns that the bill's table has unless a test says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -79,17 +58,23 @@ class Warehouse:
         with_rows.unregister("rows")
 
 
-def warehouse(replaced: Mapping[str, Rows], source: Source = "cur2") -> Warehouse:
-    """The shipped views over empty tables, the relations in *replaced* holding those rows instead."""
+def warehouse(
+    replaced: Mapping[str, Rows], source: Source = "cur2", columns: Columns | None = None, files: Sequence[Path] = ()
+) -> Warehouse:
+    """The shipped views over empty tables, the relations in *replaced* holding those rows instead.
+
+    The bill's table has *columns*, and the lines of the Parquet *files*, if there are any.
+    """
     made = Warehouse(duckdb.connect())
-    for statement in (*PRELUDE, *_lake(), _create_table("cur", CUR_COLUMNS)):
+    columns = BILLS[source] if columns is None else columns
+    for statement in (*PRELUDE, *_lake(), _bill_table(columns, files)):
         made.connection.execute(statement)
-    for name, select in _selects(source):
+    for name, select in _selects(source, tuple(columns.items())):
         made.connection.execute(f'CREATE VIEW "{name}" AS {select}')
         if name in replaced:
-            columns = made.columns(name)
+            kept = made.columns(name)
             made.connection.execute(f'DROP VIEW "{name}"')
-            made.connection.execute(_create_table(name, columns))
+            made.connection.execute(_create_table(name, kept))
     for name, rows in replaced.items():
         made.fill(name, rows)
     return made
@@ -114,8 +99,16 @@ def _translated(statement: str) -> str:
 
 
 @cache
-def _selects(source: Source) -> tuple[tuple[str, str], ...]:
-    return tuple((view.name, to_duckdb(render(view.template, cur_table="cur"))) for view in views(source))
+def _selects(source: Source, columns: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    bill = Bill("cur", source, dict(columns))
+    return tuple((view.name, _translated(bill.select(view))) for view in views(source))
+
+
+def _bill_table(columns: Columns, files: Sequence[Path]) -> str:
+    if files:
+        listed = [str(file) for file in files]
+        return f"CREATE VIEW cur AS FROM read_parquet({listed}, hive_partitioning = true, hive_types_autocast = false)"
+    return _create_table("cur", {name: _DUCKDB_TYPES[kind] for name, kind in columns.items()} or {"none": "VARCHAR"})
 
 
 def _lake() -> list[str]:

@@ -39,7 +39,7 @@ def test_the_types_are_those_that_an_engine_finds(name: str) -> None:
 
 def test_each_view_says_its_grain_and_what_it_reads() -> None:
     assert "One row per pod, node and window. Reads `allocations`." in _section("pod_hours")
-    assert "One row per line of the bill, from a Cost and Usage Report 2.0. " in _section("cur_line_items")
+    assert "with the same columns for every kind of report. Reads the Cost and Usage" in _section("cur_lines")
 
 
 def test_two_underscores_are_not_read_as_emphasis() -> None:

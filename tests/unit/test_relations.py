@@ -8,11 +8,12 @@ import pytest
 from sqlglot import exp, parse_one
 
 from pipeline.errors import ConfigurationError
-from pipeline.relations import View, bill_columns, checks, in_dependency_order, relations_read, render, views
+from pipeline.relations import Source, View, checks, in_dependency_order, relations_read, render, views
 from pipeline.tables import LAKE_TABLES
-from tests.sql.warehouse import CUR_COLUMNS
 
+SOURCES: tuple[Source, ...] = ("cur1", "cur2", "no_cur")
 SHIPPED = {
+    "cur_lines",
     "cur_line_items",
     "emr_uplift",
     "pod_hours",
@@ -23,16 +24,16 @@ SHIPPED = {
     "virtual_cluster_costs",
 }
 STATEMENTS = {
-    **{f"{view.name} ({source})": view.template for source in ("cur2", "no_cur") for view in views(source)},
+    **{f"{view.name} ({source})": view.template for source in SOURCES for view in views(source)},
     **{check.name: check.template for check in checks()},
 }
 VIEW_TEMPLATES = {name: text for name, text in STATEMENTS.items() if name not in {check.name for check in checks()}}
 
 
-@pytest.mark.parametrize("source", ["cur2", "no_cur"])
-def test_every_view_comes_once_and_after_those_it_reads(source: str) -> None:
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_view_comes_once_and_after_those_it_reads(source: Source) -> None:
     made: set[str] = {table.name for table in LAKE_TABLES}
-    ordered = views("cur2" if source == "cur2" else "no_cur")
+    ordered = views(source)
     for view in ordered:
         assert relations_read(view.template) <= made
         made.add(view.name)
@@ -81,25 +82,30 @@ def test_a_placeholder_without_an_identifier_is_refused() -> None:
 
 def test_only_the_report_is_read_through_a_placeholder() -> None:
     used = {name: set(re.findall(r"\$\{(\w+)\}", text)) for name, text in STATEMENTS.items()}
-    assert {name for name, placeholders in used.items() if placeholders} == {"cur_line_items (cur2)"}
-    assert used["cur_line_items (cur2)"] == {"cur_table"}
+    assert {name: placeholders for name, placeholders in used.items() if placeholders} == {
+        "cur_lines (cur1)": {"cur_table"},
+        "cur_lines (cur2)": {"cur_table"},
+    }
 
 
-def test_the_columns_of_the_bill_are_those_that_its_source_reads() -> None:
-    assert bill_columns("cur2") == CUR_COLUMNS.keys() - {"line_item_blended_cost"}
-    assert bill_columns("no_cur") == frozenset()
+def test_every_kind_of_bill_gives_the_same_columns() -> None:
+    one, other, none = (_tree(STATEMENTS[f"cur_lines ({source})"]).named_selects for source in SOURCES)
+    assert one == other == none
 
 
-def test_both_sources_of_the_bill_have_the_same_columns() -> None:
-    columns = {name: _tree(STATEMENTS[f"cur_line_items ({name})"]).named_selects for name in ("cur2", "no_cur")}
-    assert columns["cur2"] == columns["no_cur"]
+@pytest.mark.parametrize("source", ["cur1", "cur2"])
+def test_a_source_reads_nothing_but_the_bill(source: str) -> None:
+    tree = _tree(STATEMENTS[f"cur_lines ({source})"])
+    assert [table.sql() for table in tree.find_all(exp.Table)] == ['"billing"."cur"']
+    assert not list(tree.find_all(exp.CTE, exp.Subquery)), "every column in it is the bill's, and may be absent"
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_a_file_is_one_select_that_is_wholly_understood(name: str) -> None:
     tree = _tree(STATEMENTS[name])
     assert isinstance(tree, exp.Query)
-    assert not list(tree.find_all(exp.Command, exp.Anonymous, exp.Placeholder))
+    assert not list(tree.find_all(exp.Command, exp.Placeholder))
+    assert {function.name for function in tree.find_all(exp.Anonymous)} <= {"map_filter"}
     assert not STATEMENTS[name].rstrip().endswith(";")
 
 
@@ -153,6 +159,9 @@ def test_a_check_says_why_its_tolerance_is_what_it_is(check: View) -> None:
 def test_checks_are_errors_or_warnings_and_say_whether_they_need_a_bill() -> None:
     assert {check.name: (check.severity, check.needs_bill) for check in checks()} == {
         "allocations_reach_ledger": ("error", False),
+        "bill_has_one_currency": ("error", True),
+        "bill_is_delivered_once": ("error", True),
+        "bill_lines_are_complete": ("error", True),
         "emr_eks_cost_is_ledger_share": ("error", False),
         "ledger_rows_are_complete": ("error", False),
         "marts_add_up_to_ledger": ("error", False),
@@ -163,7 +172,7 @@ def test_checks_are_errors_or_warnings_and_say_whether_they_need_a_bill() -> Non
 
 def test_every_sql_file_of_the_package_is_a_view_a_check_or_a_source() -> None:
     names = {file.name for directory in ("views", "checks") for file in (files("sql") / directory).iterdir()}
-    expected = SHIPPED - {"cur_line_items"} | {check.name for check in checks()}
+    expected = SHIPPED - {"cur_lines"} | {check.name for check in checks()}
     assert {name.removesuffix(".sql") for name in names if name.endswith(".sql")} == expected
 
 
