@@ -184,7 +184,7 @@ def report(by: str, month: "Month | None", top: int, form: str, output: Path | N
     """Show what was spent, by one dimension."""
     from rich.console import Console
 
-    from pipeline.output import fitting_table, plain, report_csv, report_json, report_table
+    from pipeline.output import fitting_table, plain, reconciliation_table, report_csv, report_json, report_table
     from pipeline.report import dimension, newest_month
     from pipeline.report import report as report_of
     from pipeline.settings import LakeSettings
@@ -197,11 +197,12 @@ def report(by: str, month: "Month | None", top: int, form: str, output: Path | N
         raise UsageError("There is no data yet: collect first.")
     found = report_of(warehouse, by, month)
     console = Console()
+    bill = [reconciliation_table(found.reconciliation, found)] if found.reconciliation else []
     if form == "table" and output is None and console.is_terminal:
-        console.print(fitting_table(found, top, console))
+        console.print(fitting_table(found, top, console), *bill)
         return
     text = {
-        "table": lambda: plain(report_table(found, top)),
+        "table": lambda: plain(report_table(found, top), *bill),
         "csv": lambda: report_csv(found),
         "json": lambda: report_json(found),
     }[form]()

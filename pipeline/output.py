@@ -4,6 +4,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
 import pandas as pd
 from rich import box
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.month import Month
-from pipeline.report import TOTAL, Report
+from pipeline.report import TOTAL, Reconciliation, Report
 from pipeline.status import DayStatus, HourState
 from pipeline.verify import Verdict
 
@@ -70,6 +71,16 @@ def fitting_table(report: Report, top: int, console: Console) -> Table:
     return table if fits else report_table(report, top, compact=True)
 
 
+def reconciliation_table(reconciliation: Reconciliation, report: Report) -> Table:
+    """What became of the month's bill, part by part: the parts are the bill, or the difference says by how much not."""
+    table = Table(title=f"The bill of {report.month}, amortized, {report.currency}", box=box.SIMPLE_HEAD)
+    parts = asdict(reconciliation)
+    for name in parts:
+        table.add_column(_heading(name), justify="right", no_wrap=True)
+    table.add_row(*(_money(cost) for cost in parts.values()))
+    return table
+
+
 def _costs(report: Report, *, compact: bool) -> pd.DataFrame:
     """The columns of money: each category, or the main ones and the rest; then the total."""
     if not compact:
@@ -93,6 +104,7 @@ def report_json(report: Report) -> str:
         "currency": report.currency,
         "rows": rows,
         "total": report.totals,
+        "reconciliation": asdict(report.reconciliation) if report.reconciliation else None,
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
@@ -165,10 +177,10 @@ def _hours(day: DayStatus) -> Text:
     return text
 
 
-def plain(table: Table) -> str:
-    """*table* as text without colours, as wide as it wants to be, for a file or a pipe."""
+def plain(*tables: Table) -> str:
+    """*tables* as text without colours, as wide as they want to be, for a file or a pipe."""
     text = io.StringIO()
-    Console(file=text, width=_UNLIMITED, color_system=None).print(table)
+    Console(file=text, width=_UNLIMITED, color_system=None).print(*tables)
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
 
@@ -185,7 +197,7 @@ def _heading(name: str) -> str:
 
 
 def _money(value: float) -> str:
-    return f"{value:,.4f}"
+    return f"{value:z,.4f}"
 
 
 def _text(value: object) -> Text:

@@ -59,12 +59,25 @@ _STATES = ("estimated", "provisional", "final")
 
 
 @dataclass(frozen=True)
+class Reconciliation:
+    """The whole bill of a month, amortized: what workloads have of it, what none has, and what is no cost of ours."""
+
+    allocated: float
+    idle: float
+    shared: float
+    unattributed: float
+    out_of_scope: float
+    bill: float
+    difference: float
+
+
+@dataclass(frozen=True)
 class Report:
     """Effective cost of *month* in *currency*, a row per value of *by*, dearest first.
 
     *rows* has the dimension's columns (NULL where a cost has no such thing), one column per cost category that
     occurs, `total`, and `cost_state`: the states that the row's money is in, joined by `+`. *states* says how much
-    of the total is in which state.
+    of the total is in which state; *reconciliation* is None while the month has no bill.
     """
 
     by: str
@@ -74,6 +87,7 @@ class Report:
     categories: tuple[str, ...]
     rows: pd.DataFrame
     states: Mapping[str, float]
+    reconciliation: Reconciliation | None
 
     @property
     def totals(self) -> dict[str, float]:
@@ -115,7 +129,21 @@ def report(warehouse: Warehouse, by: str, month: Month) -> Report:
     states = {
         state: float(costs["cost"][costs[STATE] == state].sum()) for state in _STATES if state in set(costs[STATE])
     }
-    return Report(by, month, currencies[0] if currencies else "USD", keys, categories, rows, states)
+    currency = currencies[0] if currencies else "USD"
+    return Report(by, month, currency, keys, categories, rows, states, _reconciliation(warehouse, month))
+
+
+def _reconciliation(warehouse: Warehouse, month: Month) -> Reconciliation | None:
+    """The sums of every payer's bill of *month*; None where there is none."""
+    parts = ("allocated", "idle", "shared", "unattributed", "out_of_scope", "bill_effective")
+    sums = [func.sum(column(f"{part}_cost", Double)).label(part) for part in parts]
+    asked = (
+        select(*sums, func.sum(column("difference", Double)).label("difference"))
+        .select_from(table("bill_reconciliation"))
+        .where(column("billing_period", String) == literal_column(f"'{month}'"))
+    )
+    found = warehouse.frame(asked, "The reconciliation with the bill").iloc[0]
+    return None if pd.isna(found["bill_effective"]) else Reconciliation(*(float(value) for value in found))
 
 
 def _question(of: Dimension, month: Month) -> Select[*tuple[Any, ...]]:

@@ -10,6 +10,7 @@ from typing import TextIO
 
 from rich.console import Console
 
+from pipeline.demo.bill.truth import true_bill
 from pipeline.demo.stack import BILL_TABLE, DATABASE, Stack, keep, running
 from pipeline.errors import ChargebackError
 from pipeline.window import rfc3339
@@ -58,13 +59,13 @@ def _run(stack: Stack, console: Console | None, command: str, *arguments: str, s
 
 
 def _compare_with_truth(stack: Stack, report: Path, console: Console) -> None:
-    """Set the report's total beside what the simulated estate truly cost."""
-    pods = sum(cost.total_cost for cost in stack.estate.true_costs())
-    uplift = sum(of.cost for of in stack.estate.true_uplift())
+    """Set the report's total beside what the bill truly charges for the simulated estate."""
+    truth = true_bill(stack.estate)
+    idle = sum(hour.idle_cost for hour in truth.instance_hours)
     told = json.loads(report.read_text(encoding="utf-8"))["total"]["total"]
     console.print(
-        f"\nThe estate's pods truly cost {pods:,.2f} USD and their EMR uplift {uplift:,.2f} USD, "
-        f"together {pods + uplift:,.2f} USD. The report's total is {told:,.2f} USD.",
+        f"\nThe estate truly cost {truth.effective_cost():,.2f} USD, {idle:,.2f} USD of it for instances that stood idle. "
+        f"The report's total is {told:,.2f} USD.",
         soft_wrap=True,
     )
 

@@ -26,7 +26,8 @@ SELECT
     -- A tag that AWS sets keeps the prefix `aws`, one that a person or Karpenter sets gets `user`.
     COALESCE(
         NULLIF(resource_tags_aws_eks_cluster_name, ''),
-        NULLIF(resource_tags_user_eks_cluster_name, '')
+        NULLIF(resource_tags_user_eks_cluster_name, ''),
+        NULLIF(resource_tags_user_elbv2_k8s_aws_cluster, '')
     ) AS cluster_tag,
     CAST(resource_tags AS map(varchar, varchar)) AS tags,
     CAST(line_item_usage_amount AS double) AS usage_amount,

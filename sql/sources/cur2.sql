@@ -24,10 +24,12 @@ SELECT
     NULLIF(product_instance_type, '') AS instance_type,
     NULLIF(element_at(CAST(product AS map(varchar, varchar)), 'vcpu'), '') AS vcpu,
     NULLIF(element_at(CAST(product AS map(varchar, varchar)), 'memory'), '') AS memory,
-    -- A tag that AWS sets keeps the prefix `aws`, one that a person or Karpenter sets gets `user`.
+    -- A tag that AWS sets keeps the prefix `aws`, one that a person, Karpenter or the load balancers' controller sets
+    -- gets `user`.
     COALESCE(
         NULLIF(element_at(CAST(resource_tags AS map(varchar, varchar)), 'aws_eks_cluster_name'), ''),
-        NULLIF(element_at(CAST(resource_tags AS map(varchar, varchar)), 'user_eks_cluster_name'), '')
+        NULLIF(element_at(CAST(resource_tags AS map(varchar, varchar)), 'user_eks_cluster_name'), ''),
+        NULLIF(element_at(CAST(resource_tags AS map(varchar, varchar)), 'user_elbv2_k8s_aws_cluster'), '')
     ) AS cluster_tag,
     CAST(resource_tags AS map(varchar, varchar)) AS tags,
     CAST(line_item_usage_amount AS double) AS usage_amount,
