@@ -64,7 +64,7 @@ def _compare_with_truth(stack: Stack, report: Path, console: Console) -> None:
     idle = sum(hour.idle_cost for hour in truth.instance_hours)
     told = json.loads(report.read_text(encoding="utf-8"))["total"]["total"]
     console.print(
-        f"\nThe estate truly cost {truth.effective_cost():,.2f} USD, {idle:,.2f} USD of it for instances that stood idle. "
+        f"\nThe estate truly cost {truth.effective_cost():,.2f} USD, {idle:,.2f} USD of it for what stood idle. "
         f"The report's total is {told:,.2f} USD.",
         soft_wrap=True,
     )

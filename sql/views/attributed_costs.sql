@@ -10,7 +10,7 @@ clusters AS (
             || ':' || split_part(cluster_arn, '/', 2) AS listed_key
     FROM virtual_clusters
 ),
--- A node has no cost of its own: it says how large the resource was.
+-- A node has no part, and so no row in the end: it says how large the resource was.
 parts AS (
     SELECT *
     FROM (
@@ -44,7 +44,7 @@ entries AS (
             ELSE 0e0
         END AS given_share
     FROM resource_shares AS shares
-    INNER JOIN parts ON shares.side = parts.of_side  -- drops nodes, and nothing else
+    LEFT JOIN parts ON shares.side = parts.of_side
     LEFT JOIN clusters ON shares.cluster_key = clusters.listed_key
 ),
 costs AS (
@@ -91,32 +91,36 @@ costs AS (
             WHEN 'shared' THEN 0e0
             WHEN 'charge' THEN list_cost * (1e0 - given_share)
         END AS billed_list,
-        CASE
-            WHEN side <> 'charge' THEN part
-            WHEN line_class = 'tax' THEN 'tax'
-            WHEN line_class IN ('credit', 'refund', 'discount') THEN 'credit'
-            WHEN line_class IN ('commitment', 'commitment_unused') THEN 'commitment_unused'
-            WHEN line_class = 'emr_uplift' THEN 'emr_uplift'
-            WHEN line_class = 'control_plane' THEN 'control_plane'
-            WHEN line_class = 'load_balancer' THEN 'load_balancer'
-            WHEN line_class = 'compute' AND pods + nodes > 0 THEN 'idle'
-            WHEN is_compute_charge THEN 'unattributed'
-            WHEN is_network_charge AND resource_id LIKE 'i-%' THEN 'network'
-            WHEN is_storage_charge AND volume_name IS NOT NULL THEN 'storage'
-            ELSE 'shared'
-        END AS category,
-        CASE
-            WHEN is_emr_on_eks AND known_workload_kind IS NULL THEN 'no_pod'
-            WHEN side <> 'charge' OR is_emr_on_eks THEN reason
-            WHEN line_class = 'compute' AND pods > 0 THEN 'spare'
-            WHEN line_class = 'compute' AND nodes > 0 THEN 'empty_node'
-            WHEN is_compute_charge THEN 'no_kubecost_data'
-            WHEN is_network_charge AND resource_id LIKE 'i-%' THEN 'no_traffic_data'
-            WHEN is_storage_charge AND volume_name IS NOT NULL THEN 'no_pod'
-            WHEN is_storage_charge THEN 'root_disk'
-            WHEN is_balancer_charge THEN 'no_pod'
-            WHEN line_class IN ('instance_other', 'network', 'other') THEN line_class
-        END AS why
+        CAST(
+            CASE
+                WHEN side <> 'charge' THEN part
+                WHEN line_class = 'tax' THEN 'tax'
+                WHEN line_class IN ('credit', 'refund', 'discount') THEN 'credit'
+                WHEN line_class IN ('commitment', 'commitment_unused') THEN 'commitment_unused'
+                WHEN line_class = 'emr_uplift' THEN 'emr_uplift'
+                WHEN line_class = 'control_plane' THEN 'control_plane'
+                WHEN line_class = 'load_balancer' THEN 'load_balancer'
+                WHEN line_class = 'compute' AND pods + nodes > 0 THEN 'idle'
+                WHEN is_compute_charge THEN 'unattributed'
+                WHEN is_network_charge AND resource_id LIKE 'i-%' THEN 'network'
+                WHEN is_storage_charge AND volume_name IS NOT NULL THEN 'storage'
+                ELSE 'shared'
+            END AS varchar
+        ) AS category,
+        CAST(
+            CASE
+                WHEN is_emr_on_eks AND known_workload_kind IS NULL THEN 'no_pod'
+                WHEN side <> 'charge' OR is_emr_on_eks THEN reason
+                WHEN line_class = 'compute' AND pods > 0 THEN 'spare'
+                WHEN line_class = 'compute' AND nodes > 0 THEN 'empty_node'
+                WHEN is_compute_charge THEN 'no_kubecost_data'
+                WHEN is_network_charge AND resource_id LIKE 'i-%' THEN 'no_traffic_data'
+                WHEN is_storage_charge AND volume_name IS NOT NULL THEN 'no_pod'
+                WHEN is_storage_charge THEN 'root_disk'
+                WHEN is_balancer_charge THEN 'no_pod'
+                WHEN line_class IN ('instance_other', 'network', 'other') THEN line_class
+            END AS varchar
+        ) AS why
     FROM entries
 )
 
@@ -135,7 +139,7 @@ SELECT
         AS cluster_arn,
     COALESCE(cluster_name, owner_name, CASE WHEN is_emr_on_eks THEN workload_cluster_name END) AS cluster_name,
     region,
-    CAST(category AS varchar) AS cost_category,
+    category AS cost_category,
     CAST(
         CASE
             WHEN NOT is_billed THEN 'estimated'

@@ -6,12 +6,14 @@ attributed AS (
         payer_account_id,
         line_class,
         currency,
-        CASE
-            WHEN NOT is_in_scope THEN 'out_of_scope'
-            WHEN cost_category IN ('idle', 'unattributed') THEN cost_category
-            WHEN workload_kind IS NULL THEN 'shared'
-            ELSE 'allocated'
-        END AS part,
+        CAST(
+            CASE
+                WHEN NOT is_in_scope THEN 'out_of_scope'
+                WHEN cost_category IN ('idle', 'unattributed') THEN cost_category
+                WHEN workload_kind IS NULL THEN 'shared'
+                ELSE 'allocated'
+            END AS varchar
+        ) AS part,
         effective_cost,
         billed_cost
     FROM attributed_costs

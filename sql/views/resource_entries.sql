@@ -84,7 +84,7 @@ FROM pod_hours
 UNION ALL
 
 SELECT
-    'volume' AS side,
+    CAST('volume' AS varchar) AS side,
     usage_date,
     window_start,
     window_end,
@@ -155,7 +155,7 @@ FROM volume_mounts
 UNION ALL
 
 SELECT
-    'node' AS side,
+    CAST('node' AS varchar) AS side,
     usage_date,
     window_start,
     window_end,
@@ -228,7 +228,7 @@ FROM nodes
 UNION ALL
 
 SELECT
-    'charge' AS side,
+    CAST('charge' AS varchar) AS side,
     usage_date,
     charge_period_start AS window_start,
     charge_period_end AS window_end,

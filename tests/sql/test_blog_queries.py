@@ -1,13 +1,15 @@
 """The queries of the AWS blog post "Cost monitoring for Amazon EMR on Amazon EKS", in its database, unchanged."""
 
-from datetime import date
+from datetime import date, datetime
 
 import pytest
 
 from tests.sql.warehouse import Rows, Warehouse, warehouse
 
 POD = {
+    "cluster_arn": "arn:aws:eks:us-east-1:111122223333:cluster/analytics",
     "usage_date": date(2026, 10, 13),
+    "window_start": datetime(2026, 10, 13, 4),  # noqa: DTZ001  the lake's times are naive UTC
     "workload_kind": "job_run",
     "workload_id": "job-1",
     "job_run_id": "job-1",

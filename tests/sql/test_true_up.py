@@ -1,4 +1,4 @@
-"""Whatever the estate and whatever the bill: every cent of every line is on exactly one row, and no part is negative."""
+"""Whatever the estate and the bill: every cent of every line is on exactly one row, and no part is negative."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -141,9 +141,11 @@ def lines(draw: Callable[..., Any]) -> Row:
 
 
 ESTATES = st.tuples(
-    st.lists(pods(), max_size=8), st.lists(nodes(), max_size=5, unique_by=lambda n: (n["instance_id"], n["window_start"])),
-    st.lists(mounts(), max_size=4), st.lists(lines(), max_size=14),
-)  # fmt: skip
+    st.lists(pods(), max_size=8),
+    st.lists(nodes(), max_size=5, unique_by=lambda n: (n["instance_id"], n["window_start"])),
+    st.lists(mounts(), max_size=4),
+    st.lists(lines(), max_size=14),
+)
 
 
 def shipped(estate: tuple[Rows, Rows, Rows, Rows]) -> Warehouse:

@@ -113,7 +113,9 @@ def _bill_table(columns: Columns, files: Sequence[Path]) -> str:
 
 def _lake() -> list[str]:
     return [
-        _create_table(table.name, {column.name: _duckdb_type(column.type) for column in table.columns} | _partition(table))
+        _create_table(
+            table.name, {column.name: _duckdb_type(column.type) for column in table.columns} | _partition(table)
+        )
         for table in TABLES
     ]
 

@@ -1,14 +1,23 @@
 import csv
 import io
 import json
+from dataclasses import asdict, replace
 
 import pandas as pd
 import pytest
 
 from pipeline.month import Month
-from pipeline.output import offenders_table, plain, report_csv, report_json, report_table, verdict_table
+from pipeline.output import (
+    offenders_table,
+    plain,
+    reconciliation_table,
+    report_csv,
+    report_json,
+    report_table,
+    verdict_table,
+)
 from pipeline.relations import Check
-from pipeline.report import Report
+from pipeline.report import Reconciliation, Report
 from pipeline.verify import Verdict
 from pipeline.warehouse import Answer
 
@@ -23,6 +32,9 @@ ROWS = pd.DataFrame(
         "cost_state": ["estimated+final", "final", "estimated", "final"],
     }
 )
+RECONCILIATION = Reconciliation(
+    allocated=800.0, idle=200.25, shared=99.75, unattributed=-0.00001, out_of_scope=1900.0, bill=3000.0, difference=0.0
+)
 REPORT = Report(
     by="job",
     month=Month(2026, 11),
@@ -31,6 +43,7 @@ REPORT = Report(
     categories=("compute", "emr_uplift"),
     rows=ROWS,
     states={"estimated": 1000.5, "final": 344.99995 + 0.00005},
+    reconciliation=RECONCILIATION,
 )
 
 
@@ -75,17 +88,16 @@ def test_a_table_that_is_short_enough_names_no_others(top: int) -> None:
 
 
 def test_a_report_without_rows_has_a_total_of_nothing() -> None:
-    nothing = Report("job", REPORT.month, "USD", REPORT.keys, REPORT.categories, ROWS.iloc[:0], {})
+    nothing = replace(REPORT, rows=ROWS.iloc[:0], states={}, reconciliation=None)
     assert cells(plain(report_table(nothing, top=25)))[-1] == ["total", "0.0000", "0.0000", "0.0000"]
-    assert json.loads(report_json(nothing))["rows"] == []
+    document = json.loads(report_json(nothing))
+    assert (document["rows"], document["reconciliation"]) == ([], None)
     assert report_csv(nothing) == "workload_name,workload_id,compute,emr_uplift,total,cost_state\n"
 
 
 def test_a_table_for_a_file_has_no_colours_and_no_line_is_broken() -> None:
     long = "a" * 200
-    wide = Report(
-        "job", REPORT.month, "USD", REPORT.keys, REPORT.categories, ROWS.assign(workload_name=long), REPORT.states
-    )
+    wide = replace(REPORT, rows=ROWS.assign(workload_name=long))
     text = plain(report_table(wide, top=0))
     assert text.count(long) == len(ROWS)
     assert "\x1b" not in text
@@ -116,10 +128,19 @@ def test_json_has_full_precision_nulls_and_the_total() -> None:
     assert document["rows"][1]["workload_name"] == ODD
     assert len(document["rows"]) == len(ROWS)
     assert document["total"] == REPORT.totals
+    assert document["reconciliation"] == asdict(RECONCILIATION)
+
+
+def test_the_reconciliation_has_a_column_for_every_part_of_the_bill() -> None:
+    assert cells(plain(reconciliation_table(RECONCILIATION, REPORT))) == [
+        ["The", "bill", "of", "2026-11,", "amortized,", "USD"],
+        ["allocated", "idle", "shared", "unattributed", "out", "of", "scope", "bill", "difference"],
+        ["800.0000", "200.2500", "99.7500", "0.0000", "1,900.0000", "3,000.0000", "0.0000"],
+    ]
 
 
 def test_the_same_report_gives_the_same_text() -> None:
-    again = Report("job", REPORT.month, "USD", REPORT.keys, REPORT.categories, ROWS.copy(), REPORT.states)
+    again = replace(REPORT, rows=ROWS.copy())
     assert report_json(again) == report_json(REPORT)
     assert report_csv(again) == report_csv(REPORT)
 

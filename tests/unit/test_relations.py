@@ -9,14 +9,20 @@ from sqlglot import exp, parse_one
 
 from pipeline.errors import ConfigurationError
 from pipeline.relations import Source, View, checks, in_dependency_order, relations_read, render, views
-from pipeline.tables import LAKE_TABLES
+from pipeline.tables import TABLES
 
 SOURCES: tuple[Source, ...] = ("cur1", "cur2", "no_cur")
 SHIPPED = {
     "cur_lines",
     "cur_line_items",
+    "bill_reconciliation",
     "emr_uplift",
     "pod_hours",
+    "volume_mounts",
+    "resource_charges",
+    "resource_entries",
+    "resource_shares",
+    "attributed_costs",
     "cost_ledger",
     "compute_cost",
     "emr_eks_cost",
@@ -32,7 +38,7 @@ VIEW_TEMPLATES = {name: text for name, text in STATEMENTS.items() if name not in
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_view_comes_once_and_after_those_it_reads(source: Source) -> None:
-    made: set[str] = {table.name for table in LAKE_TABLES}
+    made: set[str] = {table.name for table in TABLES}
     ordered = views(source)
     for view in ordered:
         assert relations_read(view.template) <= made
@@ -143,7 +149,7 @@ def test_nothing_is_grouped_or_filtered_by_an_alias(name: str) -> None:
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_a_file_begins_with_its_grain_and_fits_the_line(name: str) -> None:
     assert STATEMENTS[name].startswith("-- One row per ")
-    assert max(map(len, STATEMENTS[name].splitlines())) <= 110
+    assert max(map(len, STATEMENTS[name].splitlines())) <= 120
 
 
 def test_grains_are_read_from_the_first_line() -> None:
