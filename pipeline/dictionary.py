@@ -26,7 +26,13 @@ _ATHENA = Dialect.get_or_raise("athena")
 _VARCHAR = {"returns": exp.DType.VARCHAR}
 # sqlglot knows these functions, but not what they return: https://trino.io/docs/current/functions/string.html
 # and https://trino.io/docs/current/functions/regexp.html
-_METADATA = {**_ATHENA.EXPRESSION_METADATA, exp.RegexpExtract: _VARCHAR, exp.SplitPart: _VARCHAR}
+# MIN_BY is what MAX is: of its first argument's type.
+_METADATA = {
+    **_ATHENA.EXPRESSION_METADATA,
+    exp.ArgMin: _ATHENA.EXPRESSION_METADATA[exp.Max],
+    exp.RegexpExtract: _VARCHAR,
+    exp.SplitPart: _VARCHAR,
+}
 
 
 def dictionary() -> str:

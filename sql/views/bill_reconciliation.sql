@@ -59,7 +59,7 @@ SELECT
     payer_account_id,
     line_class,
     currency,
-    SUM(bill_lines) AS bill_lines,
+    CAST(SUM(bill_lines) AS bigint) AS bill_lines,
     CAST(SUM(CAST(allocated_cost AS decimal(38, 12))) AS double) AS allocated_cost,
     CAST(SUM(CAST(idle_cost AS decimal(38, 12))) AS double) AS idle_cost,
     CAST(SUM(CAST(shared_cost AS decimal(38, 12))) AS double) AS shared_cost,

@@ -87,7 +87,7 @@ SELECT
     cluster_key,
     CASE WHEN pod_arn IS NULL THEN resource_id ELSE cluster_key || '/' || namespace || '/' || pod END
         AS resource_key,
-    NULLIF(element_at(tags, 'user_kubernetes_io_created_for_pv_name'), '') AS volume_name,
+    CAST(element_at(tags, 'user_kubernetes_io_created_for_pv_name') AS varchar) AS volume_name,
     namespace,
     pod,
     virtual_cluster_id,

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,8 +53,13 @@ def test_a_column_whose_type_does_not_follow_from_the_sql_is_refused() -> None:
         output_types("SELECT oracle(pod) AS told FROM pods", MappingSchema({"pods": {"pod": "varchar"}}))
 
 
+@cache
+def _written_once() -> str:
+    return dictionary()
+
+
 def _section(relation: str) -> str:
-    _, _, after = dictionary().partition(f"\n### {relation}\n")
+    _, _, after = _written_once().partition(f"\n### {relation}\n")
     return after.partition("\n### ")[0].partition("\n## ")[0]
 
 
