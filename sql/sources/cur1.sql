@@ -27,6 +27,7 @@ SELECT
     COALESCE(
         NULLIF(resource_tags_aws_eks_cluster_name, ''),
         NULLIF(resource_tags_user_eks_cluster_name, ''),
+        NULLIF(resource_tags_user_eks_eks_cluster_name, ''),
         NULLIF(resource_tags_user_elbv2_k8s_aws_cluster, '')
     ) AS cluster_tag,
     CAST(resource_tags AS map(varchar, varchar)) AS tags,

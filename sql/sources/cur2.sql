@@ -29,6 +29,7 @@ SELECT
     COALESCE(
         NULLIF(element_at(CAST(resource_tags AS map(varchar, varchar)), 'aws_eks_cluster_name'), ''),
         NULLIF(element_at(CAST(resource_tags AS map(varchar, varchar)), 'user_eks_cluster_name'), ''),
+        NULLIF(element_at(CAST(resource_tags AS map(varchar, varchar)), 'user_eks_eks_cluster_name'), ''),
         NULLIF(element_at(CAST(resource_tags AS map(varchar, varchar)), 'user_elbv2_k8s_aws_cluster'), '')
     ) AS cluster_tag,
     CAST(resource_tags AS map(varchar, varchar)) AS tags,

@@ -45,7 +45,7 @@ entries AS (
         END AS given_share
     FROM resource_shares AS shares
     LEFT JOIN parts ON shares.side = parts.of_side
-    LEFT JOIN clusters ON shares.cluster_key = clusters.listed_key
+    LEFT JOIN clusters ON shares.owning_cluster_key = clusters.listed_key
 ),
 costs AS (
     SELECT
@@ -137,7 +137,12 @@ SELECT
     account_id,
     COALESCE(cluster_arn, owner_arn, CASE WHEN is_emr_on_eks THEN workload_cluster_arn END, tagged_arn, listed_arn)
         AS cluster_arn,
-    COALESCE(cluster_name, owner_name, CASE WHEN is_emr_on_eks THEN workload_cluster_name END) AS cluster_name,
+    COALESCE(
+        cluster_name,
+        owner_name,
+        CASE WHEN is_emr_on_eks THEN workload_cluster_name END,
+        split_part(COALESCE(tagged_arn, listed_arn), '/', 2)
+    ) AS cluster_name,
     region,
     category AS cost_category,
     CAST(
@@ -158,11 +163,10 @@ SELECT
     invoice_id,
     CASE
         WHEN side <> 'charge' THEN workload_kind
-        WHEN NOT is_emr_on_eks THEN NULL
+        WHEN NOT is_emr_on_eks OR workload_id IS NULL THEN NULL
         WHEN known_workload_kind IS NOT NULL THEN known_workload_kind
         WHEN job_run_id IS NOT NULL THEN CAST('job_run' AS varchar)
-        WHEN virtual_cluster_id IS NOT NULL AND workload_id IS NOT NULL
-            THEN CAST('interactive_endpoint' AS varchar)
+        WHEN virtual_cluster_id IS NOT NULL THEN CAST('interactive_endpoint' AS varchar)
         ELSE CAST('other' AS varchar)
     END AS workload_kind,
     workload_id,
@@ -180,11 +184,10 @@ SELECT
     availability_zone,
     spark_role,
     instance_id,
-    instance_type,
-    CASE
-        WHEN side = 'charge' AND capacity_type = 'unknown' THEN COALESCE(known_capacity_type, capacity_type)
-        ELSE capacity_type
-    END AS capacity_type,
+    COALESCE(instance_type, billed_instance_type) AS instance_type,
+    -- Where Kubecost's answers do not say it, the bill may.
+    COALESCE(NULLIF(capacity_type, 'unknown'), known_capacity_type, billed_capacity_type, capacity_type)
+        AS capacity_type,
     CASE WHEN is_emr_on_eks THEN known_labels ELSE labels END AS labels,
     tags,
     resource_id,

@@ -43,6 +43,17 @@ named AS (
             regexp_extract(resource_id, '^arn:[^:]+:eks:[^:]*:\d+:(?:cluster|pod)/([^/]+)', 1),
             cluster_tag
         ) AS billed_cluster,
+        -- Kubernetes tags what it makes kubernetes.io/cluster/NAME = owned. Two such tags name no one cluster.
+        regexp_extract(
+            array_join(
+                map_keys(
+                    map_filter(tags, (tag, value) -> tag LIKE 'user_kubernetes_io_cluster_%' AND value = 'owned')
+                ),
+                ','
+            ),
+            '^user_kubernetes_io_cluster_([^,]+)$',
+            1
+        ) AS owning_cluster,
         -- A job run's ARN ends in /virtualclusters/VC/jobruns/ID, an interactive endpoint's in
         -- /virtualclusters/VC/endpoints/ID. What runs without StartJobRun is billed under the EMR runtime's
         -- own ID, as /KIND/ID.
@@ -58,6 +69,9 @@ identified AS (
         split_part(pod_arn, '/', 3) AS namespace,
         split_part(pod_arn, '/', 4) AS pod,
         account_id || ':' || region || ':' || billed_cluster AS cluster_key,
+        -- A tag's key has small letters, and _ for what is neither letter nor digit: only those can be compared.
+        account_id || ':' || region || ':'
+            || regexp_replace(LOWER(COALESCE(billed_cluster, owning_cluster)), '[^a-z0-9]', '') AS plain_cluster_key,
         CASE WHEN emr_kind = 'virtualclusters' THEN emr_id END AS virtual_cluster_id,
         CASE WHEN emr_kind = 'virtualclusters' AND emr_child_kind = 'jobruns' THEN emr_child_id END
             AS job_run_id,
@@ -85,6 +99,7 @@ SELECT
     cost_basis,
     billed_cluster AS cluster_name,
     cluster_key,
+    plain_cluster_key,
     CASE WHEN pod_arn IS NULL THEN resource_id ELSE cluster_key || '/' || namespace || '/' || pod END
         AS resource_key,
     CAST(element_at(tags, 'user_kubernetes_io_created_for_pv_name') AS varchar) AS volume_name,

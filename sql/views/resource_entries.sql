@@ -21,6 +21,8 @@ SELECT
         emr_internal_id
     ) AS billed_workload_key,
     account_id || ':' || region || ':' || cluster_name AS cluster_key,
+    account_id || ':' || region || ':' || regexp_replace(LOWER(cluster_name), '[^a-z0-9]', '')
+        AS plain_cluster_key,
     cluster_arn,
     cluster_name,
     CAST(NULL AS varchar) AS payer_account_id,
@@ -92,6 +94,8 @@ SELECT
     volume_name,
     NULL AS billed_workload_key,
     account_id || ':' || region || ':' || cluster_name AS cluster_key,
+    account_id || ':' || region || ':' || regexp_replace(LOWER(cluster_name), '[^a-z0-9]', '')
+        AS plain_cluster_key,
     cluster_arn,
     cluster_name,
     NULL AS payer_account_id,
@@ -165,6 +169,9 @@ SELECT
     split_part(cluster_arn, ':', 5)
         || ':' || split_part(cluster_arn, ':', 4)
         || ':' || split_part(cluster_arn, '/', 2) AS cluster_key,
+    split_part(cluster_arn, ':', 5)
+        || ':' || split_part(cluster_arn, ':', 4)
+        || ':' || regexp_replace(LOWER(split_part(cluster_arn, '/', 2)), '[^a-z0-9]', '') AS plain_cluster_key,
     cluster_arn,
     split_part(cluster_arn, '/', 2) AS cluster_name,
     NULL AS payer_account_id,
@@ -236,6 +243,7 @@ SELECT
     volume_name,
     CASE WHEN is_emr_on_eks THEN account_id || ':' || region || ':' || billed_workload_id END AS billed_workload_key,
     cluster_key,
+    plain_cluster_key,
     NULL AS cluster_arn,
     cluster_name,
     payer_account_id,

@@ -1,20 +1,29 @@
 -- One row per pod, mounted volume or node and window, or per charge, with its share of the resource.
 WITH
--- Not every Kubecost gives a volume's ID; then the bill's own tag, the name of the PersistentVolume, leads to it.
+named AS (
+    SELECT
+        *,
+        MIN(CASE WHEN side = 'charge' THEN resource_id END) OVER volume AS first_of_name,
+        MAX(CASE WHEN side = 'charge' THEN resource_id END) OVER volume AS last_of_name
+    FROM resource_entries
+    WINDOW volume AS (PARTITION BY usage_date, account_id, COALESCE(volume_name, resource_key))
+),
+-- Not every Kubecost gives a volume's ID; then the bill's own tag, the name of the PersistentVolume, leads to it, if
+-- only one volume of the account has it.
 identified AS (
     SELECT
         *,
         CASE
-            WHEN side = 'volume' AND resource_id IS NULL
-                THEN COALESCE(
-                    MAX(CASE WHEN side = 'charge' THEN resource_id END) OVER (
-                        PARTITION BY usage_date, COALESCE(volume_name, resource_key)
-                    ),
-                    resource_key
-                )
+            WHEN side = 'volume' AND resource_id IS NULL AND first_of_name = last_of_name THEN first_of_name
             ELSE resource_key
-        END AS billed_resource_key
-    FROM resource_entries
+        END AS billed_resource_key,
+        -- A tag of Kubernetes' own leads to a cluster if it fits only one of the account and Region.
+        COALESCE(
+            cluster_key,
+            CASE WHEN MIN(cluster_key) OVER alike = MAX(cluster_key) OVER alike THEN MAX(cluster_key) OVER alike END
+        ) AS owning_cluster_key
+    FROM named
+    WINDOW alike AS (PARTITION BY usage_date, COALESCE(plain_cluster_key, resource_key))
 ),
 -- A day may be known as 24 hours or as one window, by Kubecost or by the bill: a resource's entries are set against
 -- each other by the coarser of the two.
@@ -28,13 +37,27 @@ periods AS (
             ELSE date_trunc('hour', window_start)
         END AS slot,
         CASE
-            WHEN MAX(CASE WHEN side <> 'charge' THEN date_diff('hour', window_start, window_end) END) OVER (
-                PARTITION BY usage_date, COALESCE(cluster_key, billed_resource_key)
-            ) > 1 THEN CAST(usage_date AS timestamp)
+            WHEN MAX(
+                CASE
+                    WHEN side <> 'charge' OR line_class = 'load_balancer'
+                        THEN date_diff('hour', window_start, window_end)
+                END
+            ) OVER (PARTITION BY usage_date, COALESCE(owning_cluster_key, billed_resource_key)) > 1
+                THEN CAST(usage_date AS timestamp)
             ELSE date_trunc('hour', window_start)
         END AS slot_of_cluster,
+        CASE
+            WHEN MAX(
+                CASE
+                    WHEN side = 'pod' OR line_class = 'emr_uplift'
+                        THEN date_diff('hour', window_start, window_end)
+                END
+            ) OVER (PARTITION BY usage_date, COALESCE(billed_workload_key, billed_resource_key)) > 1
+                THEN CAST(usage_date AS timestamp)
+            ELSE date_trunc('hour', window_start)
+        END AS slot_of_workload,
         COALESCE(billed_workload_key, billed_resource_key) AS workload_key,
-        COALESCE(cluster_key, billed_resource_key) AS cluster_or_resource_key,
+        COALESCE(owning_cluster_key, billed_resource_key) AS cluster_or_resource_key,
         side = 'charge' AND line_class IN ('compute', 'fargate') AS is_compute_charge,
         side = 'charge' AND line_class = 'network' AS is_network_charge,
         side = 'charge' AND line_class = 'storage' AS is_storage_charge,
@@ -51,7 +74,11 @@ met AS (
         MAX(CASE WHEN side <> 'charge' THEN cluster_name END) OVER resource_day AS owner_name,
         MAX(CASE WHEN side = 'node' THEN node END) OVER resource_day AS known_node,
         MAX(CASE WHEN side = 'node' THEN node_pool END) OVER resource_day AS known_node_pool,
-        MAX(CASE WHEN side = 'node' THEN capacity_type END) OVER resource_day AS known_capacity_type,
+        MAX(CASE WHEN side = 'node' THEN NULLIF(capacity_type, 'unknown') END) OVER resource_day
+            AS known_capacity_type,
+        MAX(CASE WHEN is_compute_charge THEN NULLIF(capacity_type, 'unknown') END) OVER resource_day
+            AS billed_capacity_type,
+        MAX(CASE WHEN is_compute_charge THEN instance_type END) OVER resource_day AS billed_instance_type,
         -- Of the resource in that slot: who had it, how large it was, what it cost.
         COUNT(CASE WHEN side = 'pod' THEN 1 END) OVER resource_slot AS pods,
         COUNT(CASE WHEN side = 'node' THEN 1 END) OVER resource_slot AS nodes,
@@ -102,8 +129,7 @@ met AS (
             labels,
             CASE WHEN side <> 'pod' THEN '2' WHEN spark_role = 'driver' THEN '0' ELSE '1' END || COALESCE(pod, '')
         ) OVER workload_day AS known_labels,
-        COUNT(CASE WHEN is_uplift_charge THEN 1 END) OVER workload_day AS uplift_charges_of_day,
-        COUNT(CASE WHEN is_uplift_charge THEN 1 END) OVER workload_hour AS uplift_charges_of_hour,
+        COUNT(CASE WHEN is_uplift_charge THEN 1 END) OVER workload_slot AS uplift_charges,
         -- Of the cluster: whether it is one of ours, and what its load balancers cost.
         MAX(CASE WHEN side <> 'charge' THEN cluster_arn END) OVER cluster_day AS tagged_arn,
         COUNT(CASE WHEN is_balancer_charge THEN 1 END) OVER cluster_slot AS balancer_charges,
@@ -134,7 +160,7 @@ met AS (
         resource_day AS (PARTITION BY usage_date, billed_resource_key),
         resource_slot AS (PARTITION BY usage_date, billed_resource_key, slot),
         workload_day AS (PARTITION BY usage_date, workload_key),
-        workload_hour AS (PARTITION BY usage_date, workload_key, window_start),
+        workload_slot AS (PARTITION BY usage_date, workload_key, slot_of_workload),
         cluster_day AS (PARTITION BY usage_date, cluster_or_resource_key),
         cluster_slot AS (PARTITION BY usage_date, cluster_or_resource_key, slot_of_cluster),
         account_day AS (PARTITION BY usage_date, account_id)
@@ -178,7 +204,7 @@ SELECT
     window_end,
     volume_name,
     billed_workload_key,
-    cluster_key,
+    owning_cluster_key,
     cluster_arn,
     cluster_name,
     payer_account_id,
@@ -242,6 +268,8 @@ SELECT
     known_node,
     known_node_pool,
     known_capacity_type,
+    billed_capacity_type,
+    billed_instance_type,
     pods,
     nodes,
     mounts,
@@ -303,9 +331,6 @@ SELECT
         ELSE 1e0 / NULLIF(CAST(mounts AS double), 0e0)
     END AS volume_share,
     COALESCE(load_balancer_cost / NULLIF(pods_balancer_cost, 0e0), 0e0) AS balancer_share,
-    CASE
-        WHEN date_diff('hour', window_start, window_end) > 1 THEN uplift_charges_of_day
-        ELSE uplift_charges_of_hour
-    END > 0 AS uplift_has_come,
+    uplift_charges > 0 AS uplift_has_come,
     oldest_invoice = '' AS is_open
 FROM weighed

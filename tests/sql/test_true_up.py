@@ -200,35 +200,3 @@ def test_the_same_bill_split_twice_gives_the_same_rows(estate: tuple[Rows, Rows,
 def rounded(row: Row) -> list[Any]:
     """Doubles are added in any order, which shows in their last digits."""
     return [f"{value:.9g}" if isinstance(value, float) else value for value in row.values()]
-
-
-def test_awss_own_example_of_split_costs_comes_out() -> None:
-    """Source: https://docs.aws.amazon.com/cur/latest/userguide/example-split-cost-allocation-data.html."""
-    start = FIRST_HOUR
-    asked = {"Pod1": (1.0, 4.0), "Pod2": (1.9, 6.0), "Pod3": (1.0, 2.0), "Pod4": (1.0, 2.0)}
-    of_pod = {**COMMON, **window(start), "workload_kind": "spark", "capacity_type": "on_demand", "instance_id": "i-1"}
-    allocations = [{**of_pod, "pod": p, "cpu_core_hours": c, "ram_gib_hours": r} for p, (c, r) in asked.items()]
-    line = {
-        "billing_period": "2026-10",
-        "line_item_line_item_type": "Usage",
-        "line_item_product_code": "AmazonEC2",
-        "line_item_usage_type": "BoxUsage:m5.xlarge",
-        "line_item_operation": "RunInstances",
-        "line_item_resource_id": "i-1",
-        "line_item_usage_account_id": ACCOUNT,
-        "line_item_usage_start_date": start,
-        "line_item_usage_end_date": start + timedelta(hours=1),
-        "line_item_usage_amount": 1.0,
-        "line_item_currency_code": "USD",
-        "line_item_unblended_cost": 1.0,
-        "product": {"vcpu": "4", "memory": "16 GiB"},
-    }
-    made = refilled({"allocations": allocations, "cur": [line]})
-    parts = {row["pod"]: row["effective_cost"] for row in made.query("SELECT pod, effective_cost FROM cost_ledger")}
-    assert {pod: round(cost, 3) for pod, cost in parts.items()} == {
-        "Pod1": 0.218,
-        "Pod2": 0.384,
-        "Pod3": 0.180,
-        "Pod4": 0.180,
-        None: 0.038,
-    }
