@@ -35,7 +35,10 @@ DIMENSIONS: Mapping[str, Dimension] = {
     "namespace": Dimension("cost_ledger", ("namespace",)),
     "controller": Dimension("cost_ledger", ("namespace", "controller_kind", "controller_name")),
     "node-pool": Dimension("cost_ledger", ("node_pool",)),
+    "endpoint": Dimension("endpoint_costs", ("endpoint_name", "endpoint_id", "virtual_cluster_id")),
     "instance-type": Dimension("cost_ledger", ("instance_type",)),
+    "instance-family": Dimension("instance_costs", ("instance_family",)),
+    "architecture": Dimension("instance_costs", ("architecture",)),
     "capacity-type": Dimension("cost_ledger", ("capacity_type",)),
     "spark-role": Dimension("cost_ledger", ("spark_role",)),
 }

@@ -11,7 +11,7 @@ ledger AS (
         CAST(effective_cost AS decimal(38, 12)) AS ledger_cost,
         CAST(0 AS decimal(38, 12)) AS mart_cost
     FROM cost_ledger
-    CROSS JOIN (VALUES ('job_run_costs'), ('virtual_cluster_costs')) AS marts (mart)
+    CROSS JOIN (VALUES ('job_run_costs'), ('virtual_cluster_costs'), ('instance_costs')) AS marts (mart)
 ),
 job_runs AS (
     SELECT
@@ -33,12 +33,24 @@ virtual_clusters AS (
         CAST(effective_cost AS decimal(38, 12)) AS mart_cost
     FROM virtual_cluster_costs
 ),
+instances AS (
+    SELECT
+        usage_date,
+        cost_category,
+        currency,
+        CAST('instance_costs' AS varchar) AS mart,
+        CAST(0 AS decimal(38, 12)) AS ledger_cost,
+        CAST(effective_cost AS decimal(38, 12)) AS mart_cost
+    FROM instance_costs
+),
 sides AS (
     SELECT * FROM ledger
     UNION ALL
     SELECT * FROM job_runs
     UNION ALL
     SELECT * FROM virtual_clusters
+    UNION ALL
+    SELECT * FROM instances
 ),
 days AS (
     SELECT

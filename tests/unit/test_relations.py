@@ -28,6 +28,12 @@ SHIPPED = {
     "emr_eks_cost",
     "job_run_costs",
     "virtual_cluster_costs",
+    "instance_costs",
+    "endpoint_costs",
+    "job_run_hours",
+    "job_run_efficiency",
+    "job_run_findings",
+    "job_name_costs",
 }
 STATEMENTS = {
     **{f"{view.name} ({source})": view.template for source in SOURCES for view in views(source)},
@@ -171,6 +177,7 @@ def test_checks_are_errors_or_warnings_and_say_whether_they_need_a_bill() -> Non
         "emr_eks_cost_is_ledger_share": ("error", False),
         "ledger_rows_are_complete": ("error", False),
         "marts_add_up_to_ledger": ("error", False),
+        "observed_hours_match_uplift": ("warn", True),
         "uplift_equals_bill": ("error", True),
         "windows_without_rows": ("warn", False),
     }
