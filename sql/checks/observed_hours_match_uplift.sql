@@ -4,6 +4,7 @@
 -- tolerance: a median of 0.9, because a server that looks every 60 seconds sees about 98 % of the hours that
 -- jobs held, and one that looks every 5 minutes may see less than 80 %.
 WITH
+-- Endpoints and Flink run whole hours through, and so show nothing of how often the server looks.
 days AS (
     SELECT
         usage_date,
@@ -11,7 +12,7 @@ days AS (
         COUNT(*) AS job_run_hours,
         array_sort(array_agg(observed_ratio)) AS ratios
     FROM job_run_hours
-    WHERE observed_ratio IS NOT NULL
+    WHERE observed_ratio IS NOT NULL AND workload_kind NOT IN ('interactive_endpoint', 'flink')
     GROUP BY 1, 2
 ),
 medians AS (
