@@ -173,7 +173,7 @@ def verify(month: "Month | None", now: datetime) -> None:  # noqa: ARG001  every
     default="job",
     show_default=True,
     help="job, virtual-cluster, pod, namespace, controller, "
-    "label:<key>, node-pool, instance-type, capacity-type or spark-role.",
+    "label:<key>, endpoint, node-pool, instance-type, instance-family, architecture, capacity-type or spark-role.",
 )
 @month_option
 @click.option("--top", type=click.IntRange(0), default=25, show_default=True, help="Rows of a table; 0 shows all.")

@@ -86,7 +86,7 @@ def test_each_job_run_costs_what_it_truly_cost(demo: dict[str, str], estate: Est
 def test_the_parts_of_every_report_are_the_whole(demo: dict[str, str]) -> None:
     totals = {}
     for by in ("job", "virtual-cluster", "pod", "namespace", "controller", "label:team", "node-pool", "instance-type",
-               "capacity-type", "spark-role"):  # fmt: skip
+               "instance-family", "architecture", "capacity-type", "spark-role"):  # fmt: skip
         found = report(demo, "--by", by)
         assert isinstance(found["rows"], list)
         assert isinstance(found["total"], dict)
@@ -94,6 +94,16 @@ def test_the_parts_of_every_report_are_the_whole(demo: dict[str, str]) -> None:
         assert sum(row["total"] for row in found["rows"]) == pytest.approx(totals[by], abs=1e-9)
         assert len(found["rows"]) > 1
     assert max(totals.values()) == pytest.approx(min(totals.values()), abs=1e-9)
+
+
+def test_the_report_by_endpoint_is_the_endpoints_of_the_report_by_job_each_under_its_name(demo: dict[str, str]) -> None:
+    jobs, endpoints = report(demo, "--by", "job")["rows"], report(demo, "--by", "endpoint")["rows"]
+    assert isinstance(jobs, list)
+    assert isinstance(endpoints, list)
+    expected = {row["workload_id"]: row["total"] for row in jobs if row["workload_kind"] == "interactive_endpoint"}
+    assert len(expected) > 0
+    assert {row["endpoint_id"]: row["total"] for row in endpoints} == pytest.approx(expected)
+    assert all(row["endpoint_name"] for row in endpoints)
 
 
 def test_the_table_and_the_csv_say_the_same(demo: dict[str, str]) -> None:

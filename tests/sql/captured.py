@@ -23,7 +23,7 @@ _ARN = f"arn:aws:emr-containers:{_CLUSTER.region}:{_CLUSTER.account_id}:"
 
 @dataclass(frozen=True)
 class Held:
-    """What one workload truly held of one node in one hour, in vCPU- and GiB-hours: its pods' requests by the second."""
+    """What one workload truly held of one node in one hour: its pods' requests by the second, vCPU- and GiB-hours."""
 
     hour: datetime
     resource: str

@@ -60,6 +60,7 @@ def containers(draw: Callable[..., Any]) -> dict[str, Any]:
         "capacity_type": draw(st.sampled_from(("spot", "on_demand", "unknown"))),
         "labels": draw(st.none() | st.just({"team": "risk"})),
         "total_cost": sum(cost or 0.0 for cost in costs.values()),
+        "cpu_core_request_hours": draw(COSTS),
     }
 
 
@@ -78,6 +79,7 @@ def uplift_lines(draw: Callable[..., Any]) -> dict[str, Any]:
         "line_item_usage_start_date": start,
         "line_item_usage_end_date": start + timedelta(hours=1),
         "line_item_currency_code": "USD",
+        "line_item_usage_amount": draw(COSTS),
         "line_item_unblended_cost": cost,
         "savings_plan_savings_plan_effective_cost": cost,
     }
@@ -98,6 +100,9 @@ def test_every_cent_of_pods_and_uplift_is_in_the_ledger_and_in_every_mart(pods: 
     assert _sum(shipped, "cost_ledger") == expected
     assert _sum(shipped, "job_run_costs") == expected
     assert _sum(shipped, "virtual_cluster_costs") == expected
+    assert _sum(shipped, "instance_costs") == expected
+    with_id = "(SELECT effective_cost FROM cost_ledger WHERE workload_id IS NOT NULL) AS with_id"
+    assert _sum(shipped, "job_name_costs") == pytest.approx(_sum(shipped, with_id), rel=1e-9, abs=1e-9)
     assert {check.name: shipped.query(check.template) for check in checks() if check.severity == "error"} == {
         check.name: [] for check in checks() if check.severity == "error"
     }
@@ -119,7 +124,19 @@ def test_no_pod_multiplies_an_uplift_row(pods: Rows, lines: Rows) -> None:
     assert shipped.query(in_ledger) == shipped.query("SELECT COUNT(*) AS rows_found FROM emr_uplift")
 
 
-def _sum(shipped: Warehouse, relation: str) -> float:
-    [row] = shipped.query(f"SELECT COALESCE(SUM(effective_cost), 0e0) AS cost FROM {relation}")
-    cost: float = row["cost"]
-    return cost
+@settings(max_examples=25, deadline=None)
+@given(st.lists(containers(), max_size=12), st.lists(uplift_lines(), max_size=12))
+def test_no_hour_of_either_witness_is_lost_or_counted_twice(pods: Rows, lines: Rows) -> None:
+    shipped = warehouse({"allocations": pods, "cur": lines})
+    on_runtime = ("job_run", "interactive_endpoint", "spark_operator")
+    requested = sum(pod["cpu_core_request_hours"] for pod in pods if pod["workload_kind"] in on_runtime)
+    assert _sum(shipped, "job_run_hours", "cpu_core_request_hours") == pytest.approx(requested, rel=1e-9, abs=1e-9)
+    metered = "(SELECT vcpu_hours FROM emr_uplift WHERE cost_category = 'emr_uplift' AND workload_id IS NOT NULL) AS m"
+    expected = pytest.approx(_sum(shipped, metered, "vcpu_hours"), rel=1e-9, abs=1e-9)
+    assert _sum(shipped, "job_run_hours", "vcpu_hours") == expected
+
+
+def _sum(shipped: Warehouse, relation: str, of: str = "effective_cost") -> float:
+    [row] = shipped.query(f"SELECT COALESCE(SUM({of}), 0e0) AS total FROM {relation}")
+    total: float = row["total"]
+    return total
