@@ -124,10 +124,10 @@ def test_no_pod_multiplies_an_uplift_row(pods: Rows, lines: Rows) -> None:
     assert shipped.query(in_ledger) == shipped.query("SELECT COUNT(*) AS rows_found FROM emr_uplift")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, phases=UNSHRUNK)
 @given(st.lists(containers(), max_size=12), st.lists(uplift_lines(), max_size=12))
 def test_no_hour_of_either_witness_is_lost_or_counted_twice(pods: Rows, lines: Rows) -> None:
-    shipped = warehouse({"allocations": pods, "cur": lines})
+    shipped = refilled({"allocations": pods, "cur": lines})
     on_runtime = ("job_run", "interactive_endpoint", "spark_operator")
     requested = sum(pod["cpu_core_request_hours"] for pod in pods if pod["workload_kind"] in on_runtime)
     assert _sum(shipped, "job_run_hours", "cpu_core_request_hours") == pytest.approx(requested, rel=1e-9, abs=1e-9)
