@@ -273,6 +273,8 @@ SELECT
     pods,
     nodes,
     mounts,
+    node_hours,
+    billed_hours,
     pods_bytes,
     compute_charges,
     compute_effective,

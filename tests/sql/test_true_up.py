@@ -8,6 +8,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from pipeline.relations import checks
 from tests.sql.warehouse import Row, Rows, Warehouse, refilled
 
 # A case takes a tenth of a second: making a found one smaller would take minutes.
@@ -50,6 +51,20 @@ USAGE = {
     "cluster": ("AmazonEKS", "AmazonEKS", "USE1-AmazonEKS-Hours:perCluster", "CreateOperation", (CLUSTER_ARN, "arn:x")),
     "bucket": ("AmazonS3", "AmazonS3", "TimedStorage-ByteHrs", "StandardStorage", ("bucket",)),
     "tax": ("AmazonEC2", None, "", "", ("",)),
+}
+
+
+CONSERVATION = {
+    check.name: check.template
+    for check in checks()
+    if check.name
+    in {
+        "bill_is_attributed",
+        "instance_hours_add_up",
+        "invoices_keep_their_lines",
+        "ledger_is_repeatable",
+        "parts_stay_within_instance",
+    }
 }
 
 
@@ -177,6 +192,13 @@ def test_no_part_of_a_cost_is_negative_and_none_is_unknown(estate: tuple[Rows, R
     made = shipped(estate)
     negative = "effective_cost < 0e0 AND cost_category <> 'credit'"
     assert made.query(f"SELECT * FROM attributed_costs WHERE {negative} OR effective_cost IS NULL") == []
+
+
+@settings(max_examples=10, deadline=None, phases=UNSHRUNK)
+@given(ESTATES)
+def test_the_checks_of_conservation_find_nothing(estate: tuple[Rows, Rows, Rows, Rows]) -> None:
+    made = shipped(estate)
+    assert {name: made.query(check) for name, check in CONSERVATION.items()} == {name: [] for name in CONSERVATION}
 
 
 @settings(max_examples=25, deadline=None, phases=UNSHRUNK)
