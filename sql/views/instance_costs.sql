@@ -16,8 +16,12 @@ costs AS (
         SUM(effective_cost) AS effective_cost,
         SUM(billed_cost) AS billed_cost,
         SUM(list_cost) AS list_cost,
-        -- Only rows that have both: what is not known is no saving.
-        SUM(list_cost - effective_cost) AS savings,
+        -- Only rows that have both: what is not known is no saving, and a tax or a credit has no list price.
+        SUM(
+            CASE
+                WHEN COALESCE(line_class, '') NOT IN ('tax', 'credit', 'refund') THEN list_cost - effective_cost
+            END
+        ) AS savings,
         SUM(cpu_core_hours) AS cpu_core_hours,
         SUM(ram_gib_hours) AS ram_gib_hours,
         SUM(gpu_hours) AS gpu_hours
@@ -33,11 +37,11 @@ SELECT
     cluster_name,
     instance_type,
     instance_family,
-    -- Graviton has a g after the generation's number; its first generation is called a1. What has no instance
-    -- type (Fargate, uplift) does not say.
+    -- Graviton has a g after the generation's number; its first generation is called a1, and NVIDIA's Grace is in
+    -- what is named after its GPU, such as gb200. What has no instance type (Fargate, uplift) does not say.
     CAST(
         CASE
-            WHEN regexp_like(instance_family, '^([a-z]+[0-9]+g|a1$)') THEN 'arm64'
+            WHEN regexp_like(instance_family, '^([a-z]+[0-9]+g|a1$)|-gb[0-9]+') THEN 'arm64'
             WHEN instance_family IS NOT NULL THEN 'x86_64'
         END AS varchar
     ) AS architecture,

@@ -12,10 +12,15 @@ pods AS (
         pod,
         MAX(cluster_name) AS cluster_name,
         MAX(namespace) AS namespace,
-        MAX(workload_name) AS workload_name,
+        -- The Spark Operator adds the nanosecond to the names of a schedule's runs.
+        MAX(CAST(regexp_replace(workload_name, '-[0-9]{19}$', '') AS varchar)) AS workload_name,
         SUM(effective_cost) AS effective_cost,
         SUM(list_cost) AS list_cost,
-        SUM(list_cost - effective_cost) AS savings,
+        SUM(
+            CASE
+                WHEN COALESCE(line_class, '') NOT IN ('tax', 'credit', 'refund') THEN list_cost - effective_cost
+            END
+        ) AS savings,
         SUM(minutes) AS minutes,
         SUM(cpu_core_hours) AS cpu_core_hours,
         SUM(ram_gib_hours) AS ram_gib_hours

@@ -16,8 +16,12 @@ costs AS (
         SUM(effective_cost) AS effective_cost,
         SUM(billed_cost) AS billed_cost,
         SUM(list_cost) AS list_cost,
-        -- Only rows that have both: what is not known is no saving.
-        SUM(list_cost - effective_cost) AS savings,
+        -- Only rows that have both: what is not known is no saving, and a tax or a credit has no list price.
+        SUM(
+            CASE
+                WHEN COALESCE(line_class, '') NOT IN ('tax', 'credit', 'refund') THEN list_cost - effective_cost
+            END
+        ) AS savings,
         NULLIF(
             COUNT(
                 DISTINCT CASE WHEN cost_category = 'compute' THEN COALESCE(namespace, '') || '/' || pod END

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.relations import Source, checks, views
+from pipeline.relations import Source, checks, relations_read, views
 from tests.sql.warehouse import Row, Rows, warehouse
 
 HERE = Path(__file__).parent
@@ -20,7 +20,8 @@ def test_the_relation_gives_the_expected_rows(case: Path) -> None:
     expected = tables.pop("expect")
     source: Source = "cur1" if "cur1" in tables else "cur2"
     replaced = {"cur" if name == "cur1" else name: rows for name, rows in tables.items()}
-    actual = warehouse(replaced, source).query(SELECTS.get(case.parent.name, f"SELECT * FROM {case.parent.name}"))
+    select = SELECTS.get(case.parent.name, f"SELECT * FROM {case.parent.name}")
+    actual = warehouse(replaced, source, reading=relations_read(select)).query(select)
     columns = list(expected[0]) if expected else []
     assert all(list(row) == columns for row in expected), "every expected row names the same columns"
     wanted = [_approximate(row) for row in _comparable(expected, columns)]
@@ -54,7 +55,7 @@ def _rows(path: Path) -> Rows:
 
 
 def _columns(select: str) -> list[str]:
-    made = warehouse({})
+    made = warehouse({}, reading=relations_read(select))
     return list(made.query(f"SELECT COUNT(usage_date) AS usage_date FROM ({select}) AS found")[0])
 
 

@@ -24,7 +24,8 @@ IN_HOUR = tuple[datetime, str]
 
 
 def witnessed(server: str, *hours: str, answering: Answering | None = None) -> Warehouse:
-    return warehouse({**lake(server, *hours, answering=answering), "cur": bill(held(*hours))})
+    rows = {**lake(server, *hours, answering=answering), "cur": bill(held(*hours))}
+    return warehouse(rows, reading=("job_run_hours",))
 
 
 def ratio(shipped: Warehouse, observed: str, metered: str) -> float:

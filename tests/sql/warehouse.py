@@ -1,6 +1,6 @@
 """The shipped views over made-up tables, in DuckDB: any relation can be replaced by rows written by hand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pipeline.bill import Bill
 from pipeline.demo.athena.dialect import PRELUDE, to_duckdb
-from pipeline.relations import Source, views
+from pipeline.relations import Source, relations_read, views
 from pipeline.tables import PARTITION_KEY, TABLES, Table
 from tests.bills import CUR1_FULL, CUR2_FULL, Columns
 
@@ -59,22 +59,27 @@ class Warehouse:
 
 
 def warehouse(
-    replaced: Mapping[str, Rows], source: Source = "cur2", columns: Columns | None = None, files: Sequence[Path] = ()
+    replaced: Mapping[str, Rows],
+    source: Source = "cur2",
+    columns: Columns | None = None,
+    files: Sequence[Path] = (),
+    reading: Collection[str] | None = None,
 ) -> Warehouse:
     """The shipped views over empty tables, the relations in *replaced* holding those rows instead.
 
-    The bill's table has *columns*, and the lines of the Parquet *files*, if there are any.
+    The bill's table has *columns*, and the lines of the Parquet *files*, if there are any. Who says which relations
+    will be read is spared the making of all others.
     """
     made = Warehouse(duckdb.connect())
     columns = BILLS[source] if columns is None else columns
     for statement in (*PRELUDE, *_lake(), _bill_table(columns, files)):
         made.connection.execute(statement)
+    below = _below(source, reading, replaced.keys())
     for name, select in _selects(source, tuple(columns.items())):
-        made.connection.execute(f'CREATE VIEW "{name}" AS {select}')
         if name in replaced:
-            kept = made.columns(name)
-            made.connection.execute(f'DROP VIEW "{name}"')
-            made.connection.execute(_create_table(name, kept))
+            made.connection.execute(_create_table(name, _described(source, tuple(columns.items()))[name]))
+        elif name in below:
+            made.connection.execute(f'CREATE VIEW "{name}" AS {select}')
     for name, rows in replaced.items():
         made.fill(name, rows)
     return made
@@ -102,6 +107,31 @@ def _translated(statement: str) -> str:
 def _selects(source: Source, columns: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     bill = Bill("cur", source, dict(columns))
     return tuple((view.name, _translated(bill.select(view))) for view in views(source))
+
+
+@cache
+def _described(source: Source, columns: tuple[tuple[str, str], ...]) -> Mapping[str, Mapping[str, str]]:
+    """The columns of every view."""
+    made = warehouse({}, source, dict(columns))
+    return {name: made.columns(name) for name in _reads(source)}
+
+
+@cache
+def _reads(source: Source) -> Mapping[str, frozenset[str]]:
+    """What every view reads."""
+    return {view.name: relations_read(view.template) for view in views(source)}
+
+
+def _below(source: Source, reading: Collection[str] | None, replaced: Collection[str]) -> set[str]:
+    """The views that answer who is *reading*; nobody looks below one that is *replaced*."""
+    reads, found = _reads(source), set[str]()
+    waiting = list(reads if reading is None else reading)
+    while waiting:
+        name = waiting.pop()
+        if name in reads and name not in found and name not in replaced:
+            found.add(name)
+            waiting += reads[name]
+    return found
 
 
 def _bill_table(columns: Columns, files: Sequence[Path]) -> str:
