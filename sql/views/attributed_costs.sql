@@ -91,6 +91,13 @@ costs AS (
             WHEN 'shared' THEN 0e0
             WHEN 'charge' THEN list_cost * (1e0 - given_share)
         END AS billed_list,
+        -- Of the billed cost, what the negation of a Savings Plan takes back. That is a line without a
+        -- resource, so that it is in no cluster's costs.
+        CASE part
+            WHEN 'compute' THEN compute_negated * (cpu_share + ram_share + gpu_share)
+            WHEN 'charge' THEN negated_cost * (1e0 - given_share)
+            ELSE 0e0
+        END AS billed_negated,
         CAST(
             CASE
                 WHEN side <> 'charge' THEN part
@@ -160,7 +167,8 @@ SELECT
         WHEN part = 'compute' AND capacity_type = 'fargate' THEN CAST('fargate' AS varchar)
         ELSE part
     END AS line_class,
-    invoice_id,
+    CASE WHEN side = 'charge' THEN invoice_id WHEN is_billed THEN NULLIF(oldest_invoice, '') END
+        AS invoice_id,
     CASE
         WHEN side <> 'charge' THEN workload_kind
         WHEN NOT is_emr_on_eks OR workload_id IS NULL THEN NULL
@@ -190,13 +198,20 @@ SELECT
         AS capacity_type,
     CASE WHEN is_emr_on_eks THEN known_labels ELSE labels END AS labels,
     tags,
-    resource_id,
+    CASE
+        WHEN side = 'charge' OR NOT is_billed THEN resource_id
+        WHEN side = 'volume' THEN billed_resource_key
+        WHEN part = 'compute' THEN compute_resource
+    END AS resource_id,
     product_code,
     usage_type,
     usage_amount * (1e0 - given_share) AS usage_amount,
     CASE WHEN is_billed THEN billed_effective ELSE kubecost_cost + uplift_estimate END AS effective_cost,
     CASE WHEN is_billed THEN billed_billed END AS billed_cost,
     CASE WHEN is_billed THEN billed_list END AS list_cost,
+    CASE WHEN is_billed THEN billed_negated END AS negated_cost,
+    COALESCE(commitment_arn, CASE WHEN is_billed AND part = 'compute' THEN compute_commitment END)
+        AS commitment_arn,
     COALESCE(currency, CASE WHEN is_billed THEN slot_currency END, CAST('USD' AS varchar)) AS currency,
     CAST(
         CASE

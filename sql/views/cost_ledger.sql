@@ -41,6 +41,8 @@ SELECT
     effective_cost,
     billed_cost,
     list_cost,
+    negated_cost,
+    commitment_arn,
     currency,
     reason,
     cpu_cost,

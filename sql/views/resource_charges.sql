@@ -28,7 +28,14 @@ charges AS (
         SUM(usage_amount) AS usage_amount,
         SUM(effective_cost) AS effective_cost,
         SUM(billed_cost) AS billed_cost,
-        SUM(list_cost) AS list_cost
+        SUM(list_cost) AS list_cost,
+        SUM(
+            CASE
+                WHEN line_type IN ('SavingsPlanCoveredUsage', 'SavingsPlanNegation') THEN billed_cost
+                ELSE 0e0
+            END
+        ) AS negated_cost,
+        MAX(commitment_arn) AS commitment_arn
     FROM cur_line_items
     WHERE line_class <> 'split_cost'
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
@@ -126,5 +133,7 @@ SELECT
     usage_amount,
     effective_cost,
     billed_cost,
-    list_cost
+    list_cost,
+    negated_cost,
+    commitment_arn
 FROM identified
