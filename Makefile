@@ -4,8 +4,15 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+# FOCUS's validator has an environment of its own: it needs Python 3.12 or 3.13, and libraries older than ours.
+FOCUS_VENV   := .venv-focus
+FOCUS_READY  := $(FOCUS_VENV)/.ready
+FOCUS_PYTHON ?= $(shell for python in python3.12 python3.13 $(PYTHON); do \
+  $$python -c 'import sys; sys.exit(not (3, 12) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+  && { echo $$python; break; }; done)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test soak bench lint docs lock clean
+.PHONY: help demo serve test soak bench lint focus focus-environment docs lock clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -39,15 +46,35 @@ lint: $(READY) ## formatting, lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+focus: $(READY) $(FOCUS_READY) ## validate the demo's emr_costs_focus with FOCUS's own validator
+	$(BIN)/python -m focus.run --environment $(FOCUS_VENV)
+
+focus-environment: $(FOCUS_READY)
+
+$(FOCUS_READY): focus/build.lock focus/requirements.lock
+	@test -n "$(FOCUS_PYTHON)" || { echo "The FOCUS validator needs Python 3.12 or 3.13, and none is on the PATH;" \
+	  "name one: make FOCUS_PYTHON=/path/to/python3.12 …" >&2; exit 1; }
+	$(FOCUS_PYTHON) -m venv --clear $(FOCUS_VENV)
+	$(FOCUS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  --requirement focus/build.lock
+	$(FOCUS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  --no-deps --no-build-isolation --requirement focus/requirements.lock
+	@touch $@
+
 docs: $(READY) ## write the generated pages of docs/ again
 	$(BIN)/python -m pipeline.dictionary > docs/data-dictionary.md
 	$(BIN)/python -m pipeline.settings > docs/settings.md
 
-lock: ## compile the locks again from pyproject.toml (needs uv)
+lock: ## compile the locks again from pyproject.toml and focus/*.in (needs uv)
 	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 \
 	  pyproject.toml --output-file requirements.lock
 	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 \
 	  --extra dev --constraints requirements.lock pyproject.toml --output-file requirements-dev.lock
+	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.12 \
+	  focus/build.in --output-file focus/build.lock
+	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.12 \
+	  --constraints focus/build.lock --overrides focus/overrides.in focus/requirements.in \
+	  --output-file focus/requirements.lock
 
 clean: ## remove what make and the tests left
-	rm -rf $(VENV) chargeback-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(FOCUS_VENV) chargeback-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

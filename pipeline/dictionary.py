@@ -24,12 +24,13 @@ _MARKUP = re.compile(r"[*<`|]|_(?=_)|(?<=_)_")
 
 _ATHENA = Dialect.get_or_raise("athena")
 _VARCHAR = {"returns": exp.DType.VARCHAR}
-# sqlglot knows these functions, but not what they return: https://trino.io/docs/current/functions/string.html
-# and https://trino.io/docs/current/functions/regexp.html
+# sqlglot knows these functions, but not what they return: https://trino.io/docs/current/functions/string.html,
+# https://trino.io/docs/current/functions/regexp.html and https://trino.io/docs/current/functions/json.html
 # MIN_BY is what MAX is: of its first argument's type.
 _METADATA = {
     **_ATHENA.EXPRESSION_METADATA,
     exp.ArgMin: _ATHENA.EXPRESSION_METADATA[exp.Max],
+    exp.JSONFormat: _VARCHAR,
     exp.RegexpExtract: _VARCHAR,
     exp.SplitPart: _VARCHAR,
 }

@@ -27,6 +27,7 @@ WORKLOADS = (
 HOURS = st.integers(min_value=0, max_value=2).map(lambda hours: FIRST_HOUR + timedelta(hours=hours))
 COSTS = st.integers(min_value=0, max_value=1_000_000).map(lambda units: units / 100_000)
 QUANTITIES = st.sampled_from((0.0, 0.25, 0.5, 1.0, 3.0, 7.5))
+FOCUS_CHECKS = {check.name: check.template for check in checks() if check.name.startswith("focus_")}
 LINE_TYPES = ("Usage", "SavingsPlanCoveredUsage", "DiscountedUsage")
 USAGE = {
     "compute": ("AmazonEC2", "AmazonEC2", "BoxUsage:m5.xlarge", "RunInstances", INSTANCES),
@@ -182,6 +183,9 @@ def test_every_cent_of_the_bill_is_on_exactly_one_row(estate: tuple[Rows, Rows, 
         attributed = total(made, "attributed_costs", measure, "cost_state <> 'estimated'")
         bill = total(made, "cur_line_items", measure)
         assert attributed == pytest.approx(bill, rel=1e-9, abs=1e-9)
+    negated = total(made, "attributed_costs", "negated_cost")
+    covered = total(made, "cur_line_items", "billed_cost", "line_type = 'SavingsPlanCoveredUsage'")
+    assert negated == pytest.approx(covered, rel=1e-9, abs=1e-9)
     differences = made.query("SELECT * FROM bill_reconciliation WHERE ABS(difference) > 1e-9")
     assert differences == []
 
@@ -207,6 +211,14 @@ def test_a_pod_has_one_compute_row_billed_or_estimated(estate: tuple[Rows, Rows,
     made = shipped(estate)
     computed = made.query("SELECT COUNT(*) AS found FROM cost_ledger WHERE cost_category = 'compute'")
     assert computed == made.query("SELECT COUNT(*) AS found FROM pod_hours")
+
+
+@settings(max_examples=25, deadline=None, phases=UNSHRUNK)
+@given(ESTATES)
+def test_every_row_of_the_ledger_is_a_charge_that_conforms_to_focus(estate: tuple[Rows, Rows, Rows, Rows]) -> None:
+    made = shipped(estate)
+    broken = {name: made.query(check) for name, check in FOCUS_CHECKS.items()}
+    assert broken == dict.fromkeys(FOCUS_CHECKS, [])
 
 
 @settings(max_examples=15, deadline=None, phases=UNSHRUNK)

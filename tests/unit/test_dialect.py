@@ -104,6 +104,21 @@ def test_maps_and_arrays_are_athenas(expression: str, expected: object) -> None:
 @pytest.mark.parametrize(
     ("expression", "expected"),
     [
+        ("json_format(CAST(MAP(ARRAY['a', 'b'], ARRAY['say \"x\"', NULL]) AS json))", '{"a":"say \\"x\\"","b":null}'),
+        ("json_format(CAST(MAP() AS json))", "{}"),
+        ("json_format(CAST(CAST(NULL AS map(varchar, varchar)) AS json))", None),
+        ("json_format(CAST(0.25e0 AS json))", "0.25"),
+        ("json_format(CAST('1' AS json))", '"1"'),
+        ("json_format(CAST(CAST(NULL AS varchar) AS json))", None),
+    ],
+)
+def test_json_is_written_as_athena_writes_it(expression: str, expected: str | None) -> None:
+    assert value(expression) == expected
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
         ("map_agg(key, item)", {"a": 1, "b": None}),
         ("map_agg(item, key)", {1: "a"}),
         ("max_by(item, key)", None),

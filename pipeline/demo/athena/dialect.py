@@ -165,6 +165,8 @@ def _subscript(self: DuckDBGenerator, node: exp.Bracket) -> str:
 def _cast(self: DuckDBGenerator, node: exp.Cast, prefix: str) -> str:
     """Casts of a known type: doubles round half away from zero, timestamps show three digits."""
     source, target, text = node.this, node.to, self.sql(node.this)
+    if target.is_type("json"):
+        return self.func("TO_JSON", text)  # a text becomes a JSON string; DuckDB's cast reads it as JSON
     if source.is_type(*exp.DataType.REAL_TYPES) and not source.is_type("decimal"):
         if target.is_type(*exp.DataType.INTEGER_TYPES):
             text = self.func("ROUND", text)
