@@ -68,7 +68,7 @@ class Join:
 
     def __init__(self, assets: Iterable[Asset], kept: Iterable[str]) -> None:
         self._nodes = _Nodes(assets)
-        self._kept = sorted(set(kept))
+        self.kept = tuple(sorted(set(kept)))
         self._owners = Distinct[Owner]()
         self._capacities = Distinct[Capacity]()
         self._told: dict[tuple[str | None, str | None, Labels], int] = {}
@@ -100,7 +100,7 @@ class Join:
         same = united(owner.workload for owner in self._owners)
         known = complete(same.values())
         whole = [Owner(completed(same[owner.workload], known), owner.labels) for owner in self._owners]
-        shared = shared_labels(((owner.workload, dict(owner.labels or ())) for owner in whole), self._kept)
+        shared = shared_labels(((owner.workload, dict(owner.labels or ())) for owner in whole), self.kept)
         return [_with_labels(owner, shared.get((owner.workload.kind, owner.workload.id or ""), {})) for owner in whole]
 
     def places(self, allocations: Iterable[Allocation]) -> Iterator[tuple[Allocation, Place]]:
@@ -119,7 +119,7 @@ class Join:
         if of.node and node is None:
             self._unmatched.add(of.node)
         workload = attribute(Pod(of.namespace, of.pod, of.controller_kind, of.controller, labels))
-        kept = None if of.labels is None else tuple((key, labels[key]) for key in self._kept if key in labels)
+        kept = None if of.labels is None else tuple((key, labels[key]) for key in self.kept if key in labels)
         return Place(
             node,
             self._owners.number(Owner(workload, kept)),

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from pipeline.capacity import Capacity
 from pipeline.join import Join, Node, Owner, Place
-from pipeline.models import NOBODY, Allocation, Cluster, Properties, VolumeShare, WindowAnswer, time_grid
+from pipeline.models import NOBODY, Allocation, Asset, Cluster, Properties, VolumeShare, WindowAnswer, time_grid
 from pipeline.tables import ALLOCATIONS, DOUBLE, LABELS, NODES, TEXT, TIMESTAMP, VOLUMES, Table
 from pipeline.window import Window
 
@@ -60,7 +60,7 @@ def window_rows(answer: WindowAnswer, cluster: Cluster, labels: Iterable[str], c
         window=answer.window,
         tables={
             ALLOCATIONS: allocations,
-            NODES: rows.of(NODES, _in_order(NODES, _node_columns(joined.nodes))),
+            NODES: rows.of(NODES, _in_order(NODES, _node_columns(joined.nodes, joined.kept))),
             VOLUMES: rows.of(VOLUMES, _in_order(VOLUMES, mounts.columns())),
         },
         source=answer.source,
@@ -222,7 +222,7 @@ def _owner_columns(owners: Sequence[Owner]) -> dict[str, pa.Array]:
     return {**columns, "labels": pa.array([owner.labels for owner in owners], LABELS)}
 
 
-def _node_columns(nodes: Sequence[Node]) -> dict[str, pa.Array]:
+def _node_columns(nodes: Sequence[Node], kept: Sequence[str]) -> dict[str, pa.Array]:
     assets = [node.asset for node in nodes]
     return {
         "node": _column(nodes, "name", TEXT),
@@ -232,7 +232,16 @@ def _node_columns(nodes: Sequence[Node]) -> dict[str, pa.Array]:
         "ram_gib_hours": _gib(_column(assets, "ram_byte_hours")),
         "gpu_hours": _column(assets, "gpu_hours"),
         "total_cost": _column(assets, "total_cost"),
+        "labels": pa.array([_kept_labels(asset, kept) for asset in assets], LABELS),
     }
+
+
+def _kept_labels(asset: Asset, kept: Sequence[str]) -> list[tuple[str, str]] | None:
+    """The labels of a node that are *kept*, which some servers call `label_…`; None where upstream gives none."""
+    if asset.labels is None:
+        return None
+    plain = {key.removeprefix("label_"): value for key, value in asset.labels.items()} | asset.labels
+    return [(key, plain[key]) for key in kept if key in plain]
 
 
 @dataclass(frozen=True)

@@ -150,6 +150,7 @@ NODES = Table(
         Column("gpu_hours", DOUBLE, "GPU-hours of capacity"),
         Column("total_cost", DOUBLE, "Upstream's estimate for the node, its adjustment included, USD"),
         _COLLECTED_AT,
+        Column("labels", LABELS, "The node's labels of the allow-list, keys as upstream gives them"),
     ),
 )
 

@@ -211,6 +211,18 @@ def test_of_an_instance_on_two_assets_the_one_that_ran_longest_speaks() -> None:
     assert [(row["node"], row["total_cost"]) for row in rows(found, NODES)] == [("new-name", 0.5), ("old-name", 0.1)]
 
 
+def test_a_node_keeps_its_own_labels_of_the_allow_list_however_the_server_spells_them() -> None:
+    assets = (
+        node("a", "i-0a1b2c3d", labels={"team": "risk", "kubernetes_io_os": "linux"}),
+        node("b", "i-0a1b2c3e", labels={"label_team": "ops", "label_tier": "gold", "tier": "silver"}),
+        node("c", "i-0a1b2c3f", labels={"kubernetes_io_os": "linux"}),
+        node("d", "i-0a1b2c40"),
+    )
+    of = allocation(Properties(node="a", provider_id="i-0a1b2c3d", labels={"team": "of the pod"}))
+    found = {row["node"]: row["labels"] for row in rows(made(answer(of, nodes=assets), ("tier", "team")), NODES)}
+    assert found == {"a": [("team", "risk")], "b": [("team", "ops"), ("tier", "silver")], "c": [], "d": None}
+
+
 def test_a_node_that_upstream_lists_twice_is_counted_once() -> None:
     assets = (node(minutes=30.0, total_cost=0.5), node(minutes=60.0, total_cost=1.0))
     found = made(answer(allocation(Properties(node="n", provider_id="i-0a1b2c3d")), nodes=assets))
