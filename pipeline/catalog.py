@@ -133,7 +133,14 @@ def glue_type(kind: pa.DataType) -> str:
     return _GLUE_TYPES[kind]
 
 
-_GLUE_TYPES = {pa.string(): "string", pa.float64(): "double", pa.timestamp("ms"): "timestamp", pa.date32(): "date"}
+_GLUE_TYPES = {
+    pa.string(): "string",
+    pa.float64(): "double",
+    pa.int64(): "bigint",
+    pa.bool_(): "boolean",
+    pa.timestamp("ms"): "timestamp",
+    pa.date32(): "date",
+}
 
 
 def _projection(place: str, first_day: date) -> "AthenaPartitionProjectionSettings":

@@ -87,30 +87,33 @@ def collect(since: datetime | None, until: datetime | None, recollect: bool, ski
 @acts_at
 def publish(dry_run: bool, now: datetime) -> None:
     """Declare the tables in Glue and create the views, in dependency order."""
+    from pipeline import connections
     from pipeline.bill import NO_BILL
     from pipeline.publish import Publisher, statements
     from pipeline.settings import LakeSettings, Settings
 
     if dry_run:
         plain = _settings(Settings)
+        connections.policy(plain)  # whose mistakes are told before anything is published
         bill = _bill(plain) if plain.cur_table else NO_BILL
         click.echo(";\n\n".join(statements(plain.glue_database, bill)) + ";")
         return
-    from pipeline import connections
     from pipeline.lake import first_day
     from pipeline.progress import tracked
 
     settings = _settings(LakeSettings)
+    policy = connections.policy(settings)
     bill = _bill(settings)
     first = first_day(connections.s3(settings), settings.lake) or now.date()
     publisher = Publisher(
         _catalog(settings, settings.glue_database),
         _warehouse(settings),
         settings.glue_database,
+        connections.lake(settings),
         settings.lake,
         _version(),
     )
-    for name in tracked(publisher.publish(bill, first), "Publishing"):
+    for name in tracked(publisher.publish(bill, policy, first), "Publishing"):
         log.log(_event_level(), "published", extra={"relation": f"{settings.glue_database}.{name}"})
     if bill.table is None:
         click.echo("No bill: CHARGEBACK_CUR_TABLE is not set, so all cost stays estimated.", err=True)

@@ -4,12 +4,16 @@ from typing import TYPE_CHECKING
 
 import boto3
 
+from pipeline import policy_files
 from pipeline.aws import CONFIG, translated
 from pipeline.emr import EmrContainers
 from pipeline.errors import ConfigurationError
 from pipeline.kubecost import Kubecost
 from pipeline.lake import Lake
+from pipeline.models import Location
 from pipeline.plan import Schedule
+from pipeline.policy import Policy
+from pipeline.policy_csv import read_policy
 from pipeline.settings import CollectSettings, LakeSettings, Settings
 
 if TYPE_CHECKING:
@@ -52,6 +56,17 @@ def s3(settings: Settings) -> "S3Client":
     """Amazon S3."""
     with translated("Connecting to S3"):
         return session(settings).client("s3", config=CONFIG)
+
+
+def policy(settings: Settings) -> Policy:
+    """The policy that the setting names, else the examples that ship with the product."""
+    match settings.policy:
+        case None:
+            return read_policy(policy_files.examples(), "the package's sql/policy")
+        case Location() as location:
+            return read_policy(policy_files.in_s3(s3(settings), location), location.uri())
+        case directory:
+            return read_policy(policy_files.in_directory(directory), str(directory))
 
 
 def lake(settings: LakeSettings) -> Lake:

@@ -96,13 +96,15 @@ class Lake:
         with _spool() as stored:
             return _rows(table, self._uri(key), self._opened(key, stored if self._get(key, stored) else None))
 
-    def merge_whole(self, table: Table, merge: Callable[[pa.Table], pa.Table]) -> bool:
+    def merge_whole(self, table: Table, merge: Callable[[pa.Table], pa.Table], object_name: str | None = None) -> bool:
         """Put what *merge* makes of an unpartitioned *table*'s rows in their place; returns whether that changed any.
+
+        The object is the cluster's unless *object_name* names one that all clusters share.
 
         Raises:
             TemporaryError: other writers were faster every time.
         """
-        key = self._whole_key(table)
+        key = self._whole_key(table, object_name)
 
         def rewrite(stored: _File | None, rewritten: _File) -> bool:
             former = _rows(table, self._uri(key), self._opened(key, stored))
@@ -133,8 +135,8 @@ class Lake:
         except UNREADABLE as error:
             raise ContractError(f"{self._uri(key)} is not a Parquet file ({error}). Move it away.") from error
 
-    def _whole_key(self, table: Table) -> str:
-        return self._location.key(table.name, self._object_name)
+    def _whole_key(self, table: Table, object_name: str | None = None) -> str:
+        return self._location.key(table.name, object_name or self._object_name)
 
     def _key(self, table: Table, day: date) -> str:
         return self._location.key(table.name, f"{PARTITION_KEY}={day:%Y-%m-%d}", self._object_name)

@@ -4,11 +4,16 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
+
+import pyarrow as pa
 
 from pipeline.bill import Bill
 from pipeline.catalog import Catalog, foreign
 from pipeline.errors import ConfigurationError
+from pipeline.lake import Lake
 from pipeline.models import Location
+from pipeline.policy import OBJECT_NAME, Policy, policy_tables
 from pipeline.relations import views
 from pipeline.tables import TABLES
 from pipeline.warehouse import Warehouse
@@ -25,11 +30,12 @@ class Publisher:
     catalog: Catalog
     warehouse: Warehouse
     database: str
+    lake: Lake
     location: Location
     version: str
 
-    def publish(self, bill: Bill, first_day: date) -> Iterator[str]:
-        """Declare the tables, then create the views in dependency order; yields each name once it stands.
+    def publish(self, bill: Bill, policy: Policy, first_day: date) -> Iterator[str]:
+        """Write the policy, declare the tables, create the views in dependency order; yields each name once it stands.
 
         Raises:
             ConfigurationError: one of the names stands for something that we did not make.
@@ -38,6 +44,8 @@ class Publisher:
         names = [view.name for view in planned]
         self.catalog.create_database()
         self._refuse_foreign(names)
+        for table, rows in policy_tables(policy).items():
+            self.lake.merge_whole(table, partial(_instead, rows), OBJECT_NAME)
         for table in TABLES:
             self.catalog.declare(table, self.location, first_day, self.version, names)
             yield table.name
@@ -54,6 +62,10 @@ class Publisher:
                 "nothing was replaced. Keep them and set CHARGEBACK_GLUE_DATABASE to another database, or drop them "
                 "(DROP VIEW or DROP TABLE in Athena, which leaves the data) and publish again."
             )
+
+
+def _instead(rows: pa.Table, former: pa.Table) -> pa.Table:  # noqa: ARG001  whatever there was
+    return rows
 
 
 def statements(database: str, bill: Bill) -> Iterator[str]:

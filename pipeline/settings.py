@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -37,6 +38,14 @@ def _location(text: str) -> Location:
     if not text.startswith("s3://") or not _BUCKET.fullmatch(bucket) or not _KEY.fullmatch(prefix):
         raise ValueError(f"{text!r} is not a place in S3; write s3://bucket/prefix")
     return Location(bucket, prefix.strip("/"))
+
+
+def _policy(text: str) -> Location | Path:
+    if text.startswith("s3://"):
+        return _location(text)
+    if not Path(text).is_dir():
+        raise ValueError(f"{text!r} is no directory; write a directory's path, or s3://bucket/prefix")
+    return Path(text)
 
 
 def _http_url(text: str) -> str:
@@ -131,8 +140,8 @@ class Settings(BaseSettings):
     labels: Annotated[tuple[str, ...], _read(_labels), NoDecode] = Field(
         default=DEFAULT_LABELS, description="Labels that are kept, comma-separated"
     )
-    policy: str | None = Field(
-        default=None, description="Directory or s3:// prefix of the policy's CSV files; not read yet"
+    policy: Annotated[Location | Path | None, _read(_policy), NoDecode] = Field(
+        default=None, description="Directory or s3:// prefix of the policy's CSV files; without it no cost has a center"
     )
     sql_url: SecretStr | None = Field(
         default=None, description="SQLAlchemy URL of another engine that speaks Trino's SQL"

@@ -6,6 +6,8 @@ import pyarrow as pa
 
 TEXT = pa.string()
 DOUBLE = pa.float64()
+INTEGER = pa.int64()
+BOOLEAN = pa.bool_()
 TIMESTAMP = pa.timestamp("ms")
 LABELS = pa.map_(pa.string(), pa.string())
 
@@ -267,4 +269,108 @@ MANAGED_ENDPOINTS = Table(
 INVENTORY_TABLES = (MANAGED_ENDPOINTS, JOB_RUNS, VIRTUAL_CLUSTERS)
 """In the order in which they are written: a virtual cluster that ended is asked no more once its row says so."""
 
-TABLES = (*LAKE_TABLES, *INVENTORY_TABLES)
+_LINE = Column("line", INTEGER, "Line of the CSV file that says so", required=True)
+_PRIORITY = Column("priority", INTEGER, "Of the rules that fit a cost, that with the lowest decides", required=True)
+_COST_CENTER = Column("cost_center", TEXT, "The cost center, as reports name it", required=True)
+_CLUSTER = Column("cluster", TEXT, "Name or ARN of the EKS cluster; NULL fits any")
+_LABEL = (
+    Column("label_key", TEXT, "Key of a label, as the lake's labels have it; NULL fits any"),
+    Column("label_value", TEXT, "The label's value"),
+)
+_TAG = (
+    Column("tag_key", TEXT, "Key of an AWS tag, as the bill's tags have it; NULL fits any"),
+    Column("tag_value", TEXT, "The tag's value"),
+)
+
+POLICY_COST_CENTERS = Table(
+    "policy_cost_centers",
+    "rule that gives a workload's cost to a cost center; what is not NULL must all fit",
+    ("line",),
+    (
+        _LINE,
+        _PRIORITY,
+        _COST_CENTER,
+        _CLUSTER,
+        Column("virtual_cluster", TEXT, "ID or name of the EMR on EKS virtual cluster; NULL fits any"),
+        Column("namespace", TEXT, "Kubernetes namespace; NULL fits any"),
+        Column("workload_name", TEXT, "Name of the workload, or how it begins if a * follows; NULL fits any"),
+        *_LABEL,
+        *_TAG,
+    ),
+    partitioned=False,
+)
+
+POLICY_SOLE_TENANCY = Table(
+    "policy_sole_tenancy",
+    "rule that gives whole instances, idle included, to a cost center; what is not NULL must all fit",
+    ("line",),
+    (
+        _LINE,
+        _PRIORITY,
+        _COST_CENTER,
+        _CLUSTER,
+        Column("node_pool", TEXT, "EKS managed node group, or Karpenter node pool; NULL fits any"),
+        *_LABEL,
+        *_TAG,
+    ),
+    partitioned=False,
+)
+
+POLICY_OTHER_SERVICES = Table(
+    "policy_other_services",
+    "tag whose lines of the bill a cost center takes although no cluster caused them",
+    ("line",),
+    (_LINE, _PRIORITY, _COST_CENTER, *_TAG),
+    partitioned=False,
+)
+
+POLICY_DISTRIBUTION = Table(
+    "policy_distribution",
+    "pool of cost that cost centers share",
+    ("line",),
+    (
+        _LINE,
+        Column("pool", TEXT, "idle, platform, control_plane or shared", required=True),
+        Column("method", TEXT, "none, proportional, even or owner", required=True),
+        Column("owner", TEXT, "The cost center that bears the pool, of the method owner"),
+    ),
+    partitioned=False,
+)
+
+POLICY_MARKUPS = Table(
+    "policy_markups",
+    "cost center whose charge is not its cost",
+    ("line",),
+    (
+        _LINE,
+        _COST_CENTER,
+        Column("factor", DOUBLE, "What its cost is multiplied by: over 1 a markup, under 1 a discount", required=True),
+    ),
+    partitioned=False,
+)
+
+POLICY_SETTINGS = Table(
+    "policy_settings",
+    "policy: there is always one",
+    ("correct_hours",),
+    (
+        Column(
+            "correct_hours",
+            BOOLEAN,
+            "Whether a job's hours are scaled to those that its EMR uplift was charged for",
+            required=True,
+        ),
+    ),
+    partitioned=False,
+)
+
+POLICY_TABLES = (
+    POLICY_COST_CENTERS,
+    POLICY_SOLE_TENANCY,
+    POLICY_OTHER_SERVICES,
+    POLICY_DISTRIBUTION,
+    POLICY_MARKUPS,
+    POLICY_SETTINGS,
+)
+
+TABLES = (*LAKE_TABLES, *INVENTORY_TABLES, *POLICY_TABLES)

@@ -11,7 +11,9 @@ ledger AS (
         CAST(effective_cost AS decimal(38, 12)) AS ledger_cost,
         CAST(0 AS decimal(38, 12)) AS mart_cost
     FROM cost_ledger
-    CROSS JOIN (VALUES ('job_run_costs'), ('virtual_cluster_costs'), ('instance_costs')) AS marts (mart)
+    CROSS JOIN (
+        VALUES ('job_run_costs'), ('virtual_cluster_costs'), ('instance_costs'), ('cost_center_costs')
+    ) AS marts (mart)
 ),
 job_runs AS (
     SELECT
@@ -43,6 +45,16 @@ instances AS (
         CAST(effective_cost AS decimal(38, 12)) AS mart_cost
     FROM instance_costs
 ),
+cost_centers AS (
+    SELECT
+        usage_date,
+        cost_category,
+        currency,
+        CAST('cost_center_costs' AS varchar) AS mart,
+        CAST(0 AS decimal(38, 12)) AS ledger_cost,
+        CAST(effective_cost AS decimal(38, 12)) AS mart_cost
+    FROM cost_center_costs
+),
 sides AS (
     SELECT * FROM ledger
     UNION ALL
@@ -51,6 +63,8 @@ sides AS (
     SELECT * FROM virtual_clusters
     UNION ALL
     SELECT * FROM instances
+    UNION ALL
+    SELECT * FROM cost_centers
 ),
 days AS (
     SELECT

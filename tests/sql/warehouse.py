@@ -10,12 +10,13 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.bill import Bill
+from pipeline.catalog import partition_columns
 from pipeline.demo.athena.dialect import PRELUDE, to_duckdb
 from pipeline.relations import Source, relations_read, views
-from pipeline.tables import PARTITION_KEY, TABLES, Table
+from pipeline.tables import TABLES
 from tests.bills import CUR1_FULL, CUR2_FULL, Columns
 
-_DUCKDB_TYPES = {
+_BILL_TYPES = {
     "double": "DOUBLE",
     "map<string,double>": "MAP(VARCHAR, DOUBLE)",
     "map<string,string>": "MAP(VARCHAR, VARCHAR)",
@@ -28,6 +29,15 @@ Rows = Sequence[Row]
 
 BILLS: Mapping[Source, Columns] = {"cur1": CUR1_FULL, "cur2": CUR2_FULL, "no_cur": {}}
 """The columns that the bill's table has unless a test says otherwise."""
+
+_DUCKDB_TYPES = {
+    pa.string(): "VARCHAR",
+    pa.float64(): "DOUBLE",
+    pa.int64(): "BIGINT",
+    pa.bool_(): "BOOLEAN",
+    pa.timestamp("ms"): "TIMESTAMP",
+    pa.date32(): "DATE",
+}
 
 
 @dataclass(frozen=True)
@@ -138,28 +148,16 @@ def _bill_table(columns: Columns, files: Sequence[Path]) -> str:
     if files:
         listed = [str(file) for file in files]
         return f"CREATE VIEW cur AS FROM read_parquet({listed}, hive_partitioning = true, hive_types_autocast = false)"
-    return _create_table("cur", {name: _DUCKDB_TYPES[kind] for name, kind in columns.items()} or {"none": "VARCHAR"})
+    return _create_table("cur", {name: _BILL_TYPES[kind] for name, kind in columns.items()} or {"none": "VARCHAR"})
 
 
 def _lake() -> list[str]:
-    return [
-        _create_table(
-            table.name, {column.name: _duckdb_type(column.type) for column in table.columns} | _partition(table)
-        )
-        for table in TABLES
-    ]
-
-
-def _partition(table: Table) -> dict[str, str]:
-    return {PARTITION_KEY: "DATE"} if table.partitioned else {}
+    columns = {table.name: (*table.columns, *partition_columns(table)) for table in TABLES}
+    return [_create_table(name, {c.name: _duckdb_type(c.type) for c in of}) for name, of in columns.items()]
 
 
 def _duckdb_type(kind: pa.DataType) -> str:
-    if pa.types.is_map(kind):
-        return "MAP(VARCHAR, VARCHAR)"
-    if pa.types.is_timestamp(kind):
-        return "TIMESTAMP"
-    return "DOUBLE" if pa.types.is_floating(kind) else "VARCHAR"
+    return "MAP(VARCHAR, VARCHAR)" if pa.types.is_map(kind) else _DUCKDB_TYPES[kind]
 
 
 def _create_table(name: str, columns: Mapping[str, str]) -> str:

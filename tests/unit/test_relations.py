@@ -35,6 +35,11 @@ SHIPPED = {
     "job_run_efficiency",
     "job_run_findings",
     "job_name_costs",
+    "policy_rules",
+    "ledger_cost_centers",
+    "other_service_costs",
+    "cost_distribution",
+    "cost_center_costs",
 }
 STATEMENTS = {
     **{f"{view.name} ({source})": view.template for source in SOURCES for view in views(source)},
@@ -176,6 +181,7 @@ def test_checks_are_errors_or_warnings_and_say_whether_they_need_a_bill() -> Non
         "bill_is_attributed": ("error", True),
         "bill_is_delivered_once": ("error", True),
         "bill_lines_are_complete": ("error", True),
+        "distribution_sums_to_zero": ("error", False),
         "emr_eks_cost_is_ledger_share": ("error", False),
         "focus_adds_up_to_ledger": ("error", False),
         "focus_rows_conform": ("error", False),
@@ -189,6 +195,8 @@ def test_checks_are_errors_or_warnings_and_say_whether_they_need_a_bill() -> Non
         "observed_hours_match_uplift": ("warn", True),
         "parts_stay_within_instance": ("error", True),
         "split_costs_agree": ("warn", True),
+        "policy_rules_agree": ("error", False),
+        "policy_rules_decide": ("warn", False),
         "uplift_equals_bill": ("error", True),
         "windows_without_rows": ("warn", False),
     }
