@@ -175,7 +175,7 @@ def verify(month: "Month | None", now: datetime) -> None:  # noqa: ARG001  every
     "--by",
     default="job",
     show_default=True,
-    help="job, virtual-cluster, pod, namespace, controller, "
+    help="job, virtual-cluster, cost-center, pod, namespace, controller, "
     "label:<key>, endpoint, node-pool, instance-type, instance-family, architecture, capacity-type or spark-role.",
 )
 @month_option

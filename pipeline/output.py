@@ -82,12 +82,15 @@ def reconciliation_table(reconciliation: Reconciliation, report: Report) -> Tabl
 
 
 def _costs(report: Report, *, compact: bool) -> pd.DataFrame:
-    """The columns of money: each category, or the main ones and the rest; then the total."""
+    """The columns of money: each category, or the main ones and the rest; then the total, and what else is summed."""
+    last = [TOTAL, *report.sums]
     if not compact:
-        return report.rows[[*report.categories, TOTAL]]
+        return report.rows[[*report.categories, *last]]
     main = [name for name in report.categories if name in _MAIN_CATEGORIES]
     rest = [name for name in report.categories if name not in _MAIN_CATEGORIES]
-    return report.rows[main].assign(**{"the rest": report.rows[rest].sum(axis="columns")}, total=report.rows[TOTAL])
+    return report.rows[main].assign(
+        **{"the rest": report.rows[rest].sum(axis="columns")}, **{name: report.rows[name] for name in last}
+    )
 
 
 def report_csv(report: Report) -> str:

@@ -22,15 +22,17 @@ _LABEL_KEY = re.compile(r"[\w./-]{1,317}", re.ASCII)  # Kubernetes: a prefix of 
 
 @dataclass(frozen=True)
 class Dimension:
-    """What a report has one row for: the relation it reads, and the columns that make a row."""
+    """What a report has one row for: the relation it reads, the columns that make a row, and what else is summed."""
 
     relation: str
     columns: tuple[str, ...]
+    sums: tuple[str, ...] = ()
 
 
 DIMENSIONS: Mapping[str, Dimension] = {
     "job": Dimension("job_run_costs", ("workload_kind", "workload_name", "workload_id", "virtual_cluster_id")),
     "virtual-cluster": Dimension("virtual_cluster_costs", ("virtual_cluster_id",)),
+    "cost-center": Dimension("cost_center_costs", ("cost_center",), ("distributed_cost", "charged_cost")),
     "pod": Dimension("cost_ledger", ("namespace", "pod", "workload_kind", "workload_id")),
     "namespace": Dimension("cost_ledger", ("namespace",)),
     "controller": Dimension("cost_ledger", ("namespace", "controller_kind", "controller_name")),
@@ -79,8 +81,9 @@ class Report:
     """Effective cost of *month* in *currency*, a row per value of *by*, dearest first.
 
     *rows* has the dimension's columns (NULL where a cost has no such thing), one column per cost category that
-    occurs, `total`, and `cost_state`: the states that the row's money is in, joined by `+`. *states* says how much
-    of the total is in which state; *reconciliation* is None while the month has no bill.
+    occurs, `total`, the *sums* that only this dimension has, and `cost_state`: the states that the row's money is in,
+    joined by `+`. *states* says how much of the total is in which state; *reconciliation* is None while the month has
+    no bill.
     """
 
     by: str
@@ -91,11 +94,12 @@ class Report:
     rows: pd.DataFrame
     states: Mapping[str, float]
     reconciliation: Reconciliation | None
+    sums: tuple[str, ...] = ()
 
     @property
     def totals(self) -> dict[str, float]:
-        """The sum of every category, and of all."""
-        return {name: float(self.rows[name].sum()) for name in (*self.categories, TOTAL)}
+        """The sum of every column of money."""
+        return {name: float(self.rows[name].sum()) for name in (*self.categories, TOTAL, *self.sums)}
 
 
 def dimension(by: str) -> Dimension:
@@ -122,18 +126,18 @@ def newest_month(warehouse: Warehouse) -> Month | None:
 
 def report(warehouse: Warehouse, by: str, month: Month) -> Report:
     """Ask *warehouse* what was spent in *month*, by the dimension called *by*."""
-    keys = dimension(by).columns
+    keys, sums = dimension(by).columns, dimension(by).sums
     costs = warehouse.frame(_question(dimension(by), month), f"The report by {by}")
     currencies = sorted(costs["currency"].unique())
     if len(currencies) > 1:
         raise UsageError(f"The costs of {month} are in several currencies, {', '.join(currencies)}: they have no sum.")
     categories = tuple(category for category in _CATEGORIES if category in set(costs["cost_category"]))
-    rows = _pivot(costs, list(keys), categories)
+    rows = _pivot(costs, list(keys), categories, sums)
     states = {
         state: float(costs["cost"][costs[STATE] == state].sum()) for state in _STATES if state in set(costs[STATE])
     }
     currency = currencies[0] if currencies else "USD"
-    return Report(by, month, currency, keys, categories, rows, states, _reconciliation(warehouse, month))
+    return Report(by, month, currency, keys, categories, rows, states, _reconciliation(warehouse, month), sums)
 
 
 def _reconciliation(warehouse: Warehouse, month: Month) -> Reconciliation | None:
@@ -153,8 +157,9 @@ def _question(of: Dimension, month: Month) -> Select[*tuple[Any, ...]]:
     day = column("usage_date", Date)
     keys = [_key(name) for name in of.columns]
     grouped = [*keys, *(column(name, String) for name in ("cost_category", STATE, "currency"))]
+    sums = [func.sum(column(name, Double)).label(name) for name in of.sums]
     return (
-        select(*grouped, func.sum(column("effective_cost", Double)).label("cost"))
+        select(*grouped, func.sum(column("effective_cost", Double)).label("cost"), *sums)
         .select_from(table(of.relation))
         .where(day >= month.first, day < month.end)
         .group_by(*(literal_column(str(position)) for position, _ in enumerate(grouped, start=1)))
@@ -168,11 +173,11 @@ def _key(name: str) -> ColumnElement[str]:
     return column(name, String)
 
 
-def _pivot(costs: pd.DataFrame, keys: list[str], categories: tuple[str, ...]) -> pd.DataFrame:
+def _pivot(costs: pd.DataFrame, keys: list[str], categories: tuple[str, ...], sums: tuple[str, ...]) -> pd.DataFrame:
     """One row per key, dearest first; NULL is a key like any other."""
     parts = {name: costs["cost"].where(costs["cost_category"] == name, 0.0) for name in categories}
     by_key = costs.assign(**parts, **{TOTAL: costs["cost"]}).groupby(keys, dropna=False, sort=False)
-    rows = by_key.agg(**{name: (name, "sum") for name in (*categories, TOTAL)}, **{STATE: (STATE, _states)})
+    rows = by_key.agg(**{name: (name, "sum") for name in (*categories, TOTAL, *sums)}, **{STATE: (STATE, _states)})
     return rows.reset_index().sort_values([TOTAL, *keys], ascending=[False, *(True for _ in keys)], ignore_index=True)
 
 

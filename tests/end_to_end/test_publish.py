@@ -16,7 +16,11 @@ from tests.end_to_end.test_collect import collect, run
 HOUR = "19T10"
 NOW = ("--now", "2026-11-21T12:00:00Z")
 VIEWS = {view.name for view in views("no_cur")}
-TABLES = {"allocations", "nodes", "volumes", "job_runs", "virtual_clusters", "managed_endpoints"}
+TABLES = {
+    *("allocations", "nodes", "volumes", "job_runs", "virtual_clusters", "managed_endpoints"),
+    *("policy_cost_centers", "policy_sole_tenancy", "policy_other_services"),
+    *("policy_distribution", "policy_markups", "policy_settings"),
+}
 
 
 @pytest.fixture

@@ -87,6 +87,20 @@ def test_a_table_that_is_short_enough_names_no_others(top: int) -> None:
     assert plain(report_table(REPORT, top)) == plain(report_table(REPORT, top=0))
 
 
+def test_what_only_one_dimension_sums_stands_after_the_total() -> None:
+    charged = replace(REPORT, rows=ROWS.assign(charged_cost=ROWS["total"] * 2), sums=("charged_cost",))
+    for compact in (False, True):
+        lines = cells(plain(report_table(charged, top=1, compact=compact)))
+        assert lines[1][-3:] == ["total", "charged", "cost"]
+        assert [line[-2:] for line in lines[2:5]] == [
+            ["1,334.7500", "2,669.5000"],
+            ["10.7500", "21.5001"],
+            ["1,345.5000", "2,691.0001"],
+        ]
+    assert json.loads(report_json(charged))["total"]["charged_cost"] == pytest.approx(2691.00008)
+    assert report_csv(charged).splitlines()[0].endswith("total,cost_state,charged_cost")
+
+
 def test_a_report_without_rows_has_a_total_of_nothing() -> None:
     nothing = replace(REPORT, rows=ROWS.iloc[:0], states={}, reconciliation=None)
     assert cells(plain(report_table(nothing, top=25)))[-1] == ["total", "0.0000", "0.0000", "0.0000"]
