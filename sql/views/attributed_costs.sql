@@ -10,6 +10,11 @@ clusters AS (
             || ':' || split_part(cluster_arn, '/', 2) AS listed_key
     FROM virtual_clusters
 ),
+-- The tags of which a cost center takes the bill's other lines; one row, of none if there are none.
+claims AS (
+    SELECT array_agg(CAST(ROW(tag_key, tag_value) AS ROW(tag_key varchar, tag_value varchar))) AS claimed_tags
+    FROM policy_other_services
+),
 -- A node has no part, and so no row in the end: it says how large the resource was.
 parts AS (
     SELECT *
@@ -42,10 +47,30 @@ entries AS (
             WHEN shares.is_storage_charge AND shares.mounts > 0 THEN 1e0
             WHEN shares.is_balancer_charge AND shares.pods_balancer_cost > 0e0 THEN 1e0
             ELSE 0e0
-        END AS given_share
+        END AS given_share,
+        shares.side <> 'charge' OR shares.is_emr_on_eks OR shares.owner_arn IS NOT NULL
+            OR shares.tagged_arn IS NOT NULL OR clusters.listed_arn IS NOT NULL AS is_of_cluster,
+        COALESCE(
+            cardinality(
+                filter(
+                    claims.claimed_tags,
+                    claim -> element_at(shares.tags, claim.tag_key) = claim.tag_value
+                )
+            ) > 0,
+            FALSE
+        ) AS is_tag_claimed
     FROM resource_shares AS shares
     LEFT JOIN parts ON shares.side = parts.of_side
     LEFT JOIN clusters ON shares.owning_cluster_key = clusters.listed_key
+    CROSS JOIN claims
+),
+-- Whatever is our clusters' is so whoever claims it: so no line comes twice.
+scoped AS (
+    SELECT
+        entries.*,
+        is_of_cluster OR is_tag_claimed AS is_in_scope,
+        is_tag_claimed AND NOT is_of_cluster AS is_other_service
+    FROM entries
 ),
 costs AS (
     SELECT
@@ -101,6 +126,7 @@ costs AS (
         CAST(
             CASE
                 WHEN side <> 'charge' THEN part
+                WHEN is_other_service THEN 'other_service'
                 WHEN line_class = 'tax' THEN 'tax'
                 WHEN line_class IN ('credit', 'refund', 'discount') THEN 'credit'
                 WHEN line_class IN ('commitment', 'commitment_unused') THEN 'commitment_unused'
@@ -117,7 +143,7 @@ costs AS (
         CAST(
             CASE
                 WHEN is_emr_on_eks AND known_workload_kind IS NULL THEN 'no_pod'
-                WHEN side <> 'charge' OR is_emr_on_eks THEN reason
+                WHEN side <> 'charge' OR is_emr_on_eks OR is_other_service THEN reason
                 WHEN line_class = 'compute' AND pods > 0 THEN 'spare'
                 WHEN line_class = 'compute' AND nodes > 0 THEN 'empty_node'
                 WHEN is_compute_charge THEN 'no_kubecost_data'
@@ -128,7 +154,7 @@ costs AS (
                 WHEN line_class IN ('instance_other', 'network', 'other') THEN line_class
             END AS varchar
         ) AS why
-    FROM entries
+    FROM scoped
 )
 
 SELECT
@@ -197,7 +223,7 @@ SELECT
     COALESCE(NULLIF(capacity_type, 'unknown'), known_capacity_type, billed_capacity_type, capacity_type)
         AS capacity_type,
     CASE WHEN is_emr_on_eks THEN known_labels ELSE labels END AS labels,
-    tags,
+    COALESCE(tags, CASE WHEN is_billed AND part IN ('compute', 'network', 'storage') THEN slot_tags END) AS tags,
     CASE
         WHEN side = 'charge' OR NOT is_billed THEN resource_id
         WHEN side = 'volume' THEN billed_resource_key
@@ -244,8 +270,7 @@ SELECT
     CASE WHEN part = 'compute' THEN ram_gib_request_hours END AS ram_gib_request_hours,
     CASE WHEN part = 'compute' THEN ram_gib_usage_hours END AS ram_gib_usage_hours,
     CASE WHEN part = 'compute' THEN gpu_hours END AS gpu_hours,
-    side <> 'charge' OR is_emr_on_eks OR owner_arn IS NOT NULL OR tagged_arn IS NOT NULL OR listed_arn IS NOT NULL
-        AS is_in_scope,
+    is_in_scope,
     is_emr_on_eks
 FROM costs
 -- A pod keeps its compute row even where that is 0: it ran, and a report of its hours must find it.

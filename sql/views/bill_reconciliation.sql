@@ -10,7 +10,7 @@ attributed AS (
             CASE
                 WHEN NOT is_in_scope THEN 'out_of_scope'
                 WHEN cost_category IN ('idle', 'unattributed') THEN cost_category
-                WHEN workload_kind IS NULL THEN 'shared'
+                WHEN workload_kind IS NULL AND cost_category <> 'other_service' THEN 'shared'
                 ELSE 'allocated'
             END AS varchar
         ) AS part,

@@ -1,4 +1,4 @@
--- One row per billed resource, hour or longer period, usage type and kind of charge.
+-- One row per billed resource, hour or longer period, usage type, kind of charge and set of tags.
 WITH
 -- Split cost allocation data repeats what other lines bill.
 charges AS (
@@ -20,11 +20,12 @@ charges AS (
         cost_basis,
         cluster_tag,
         is_spot,
+        -- Lines without a resource may be anybody's: only their tags tell whose.
+        tags,
         MAX(availability_zone) AS availability_zone,
         MAX(instance_type) AS instance_type,
         MAX(vcpu) AS vcpu,
         MAX(memory_gib) AS memory_gib,
-        min_by(tags, COALESCE(line_type, '')) AS tags,
         SUM(usage_amount) AS usage_amount,
         SUM(effective_cost) AS effective_cost,
         SUM(billed_cost) AS billed_cost,
@@ -38,7 +39,7 @@ charges AS (
         MAX(commitment_arn) AS commitment_arn
     FROM cur_line_items
     WHERE line_class <> 'split_cost'
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18
 ),
 -- A pod on Fargate is arn:aws:eks:us-east-1:111122223333:pod/CLUSTER/NAMESPACE/POD/UID, a cluster
 -- arn:aws:eks:us-east-1:111122223333:cluster/CLUSTER.

@@ -62,8 +62,41 @@ periods AS (
         side = 'charge' AND line_class = 'network' AS is_network_charge,
         side = 'charge' AND line_class = 'storage' AS is_storage_charge,
         side = 'charge' AND line_class = 'load_balancer' AS is_balancer_charge,
-        side = 'charge' AND line_class = 'emr_uplift' AS is_uplift_charge
+        side = 'charge' AND line_class = 'emr_uplift' AS is_uplift_charge,
+        line_class = 'emr_uplift' AND LOWER(usage_type) LIKE '%vcpuhours' AS is_vcpu_charge,
+        line_class = 'emr_uplift' AND LOWER(usage_type) LIKE '%gbhours' AS is_gb_charge
     FROM identified
+),
+settings AS (
+    SELECT COALESCE(bool_or(correct_hours), FALSE) AS correct_hours
+    FROM policy_settings
+),
+-- EMR meters to the second what it charges uplift for, Kubecost looks every one to five minutes: how many of
+-- EMR's hours stand for one that Kubecost saw a workload ask for. 1 unless the policy says to go by EMR.
+witnessed AS (
+    SELECT
+        periods.*,
+        CASE
+            WHEN settings.correct_hours AND capacity_type <> 'fargate'
+                THEN COALESCE(
+                    NULLIF(SUM(CASE WHEN is_vcpu_charge THEN usage_amount END) OVER workload_slot, 0e0)
+                    / NULLIF(SUM(CASE WHEN side = 'pod' THEN cpu_core_request_hours END) OVER workload_slot, 0e0),
+                    1e0
+                )
+            ELSE 1e0
+        END AS cpu_factor,
+        CASE
+            WHEN settings.correct_hours AND capacity_type <> 'fargate'
+                THEN COALESCE(
+                    NULLIF(SUM(CASE WHEN is_gb_charge THEN usage_amount END) OVER workload_slot, 0e0)
+                    / NULLIF(SUM(CASE WHEN side = 'pod' THEN ram_gib_request_hours END) OVER workload_slot, 0e0),
+                    1e0
+                )
+            ELSE 1e0
+        END AS ram_factor
+    FROM periods
+    CROSS JOIN settings
+    WINDOW workload_slot AS (PARTITION BY usage_date, workload_key, slot_of_workload)
 ),
 -- What the entries of one resource, workload or cluster say together.
 met AS (
@@ -86,6 +119,10 @@ met AS (
         SUM(CASE WHEN side = 'pod' THEN cpu_core_hours END) OVER resource_slot AS pods_cpu,
         SUM(CASE WHEN side = 'pod' THEN ram_gib_hours END) OVER resource_slot AS pods_ram,
         SUM(CASE WHEN side = 'pod' THEN gpu_hours END) OVER resource_slot AS pods_gpu,
+        COALESCE(SUM(CASE WHEN side = 'pod' THEN cpu_core_hours * (cpu_factor - 1e0) END) OVER resource_slot, 0e0)
+            AS missed_cpu,
+        COALESCE(SUM(CASE WHEN side = 'pod' THEN ram_gib_hours * (ram_factor - 1e0) END) OVER resource_slot, 0e0)
+            AS missed_ram,
         SUM(CASE WHEN side = 'pod' THEN network_bytes END) OVER resource_slot AS pods_bytes,
         SUM(volume_gib_hours) OVER resource_slot AS mounts_gib_hours,
         SUM(CASE WHEN side = 'node' THEN minutes / 6e1 END) OVER resource_slot AS node_hours,
@@ -119,6 +156,8 @@ met AS (
         MAX(payer_account_id) OVER resource_slot AS slot_payer,
         MAX(currency) OVER resource_slot AS slot_currency,
         MAX(cost_basis) OVER resource_slot AS slot_basis,
+        min_by(tags, CASE WHEN side = 'charge' THEN '0' ELSE '1' END || COALESCE(usage_type, ''))
+            OVER resource_slot AS slot_tags,
         -- Of the workload on that day: who it is, for its uplift; and whether its uplift has come.
         MAX(CASE WHEN side = 'pod' THEN cluster_arn END) OVER workload_day AS workload_cluster_arn,
         MAX(CASE WHEN side = 'pod' THEN cluster_name END) OVER workload_day AS workload_cluster_name,
@@ -144,21 +183,11 @@ met AS (
         -- Of the account on that day: how far the bill has come, and what it charges for EMR on EKS.
         MAX(CASE WHEN is_compute_charge THEN window_start END) OVER account_day AS newest_compute,
         MAX(CASE WHEN is_uplift_charge THEN window_start END) OVER account_day AS newest_uplift,
-        SUM(CASE WHEN is_uplift_charge AND LOWER(usage_type) LIKE '%vcpuhours' THEN effective_cost END)
-            OVER account_day
-            / NULLIF(
-                SUM(CASE WHEN is_uplift_charge AND LOWER(usage_type) LIKE '%vcpuhours' THEN usage_amount END)
-                    OVER account_day,
-                0e0
-            ) AS vcpu_hour_rate,
-        SUM(CASE WHEN is_uplift_charge AND LOWER(usage_type) LIKE '%gbhours' THEN effective_cost END)
-            OVER account_day
-            / NULLIF(
-                SUM(CASE WHEN is_uplift_charge AND LOWER(usage_type) LIKE '%gbhours' THEN usage_amount END)
-                    OVER account_day,
-                0e0
-            ) AS gb_hour_rate
-    FROM periods
+        SUM(CASE WHEN is_vcpu_charge THEN effective_cost END) OVER account_day
+            / NULLIF(SUM(CASE WHEN is_vcpu_charge THEN usage_amount END) OVER account_day, 0e0) AS vcpu_hour_rate,
+        SUM(CASE WHEN is_gb_charge THEN effective_cost END) OVER account_day
+            / NULLIF(SUM(CASE WHEN is_gb_charge THEN usage_amount END) OVER account_day, 0e0) AS gb_hour_rate
+    FROM witnessed
     WINDOW
         resource_day AS (PARTITION BY usage_date, billed_resource_key),
         resource_slot AS (PARTITION BY usage_date, billed_resource_key, slot),
@@ -179,16 +208,41 @@ sized AS (
         COALESCE(node_gpu / NULLIF(node_hours, 0e0) * billed_hours, pods_gpu, 0e0) AS gpu_capacity
     FROM met
 ),
+-- Hours that Kubecost missed are taken from what nobody had of the instance, no further.
+filled AS (
+    SELECT
+        *,
+        CASE
+            WHEN missed_cpu > GREATEST(cpu_capacity - pods_cpu, 0e0)
+                THEN GREATEST(cpu_capacity - pods_cpu, 0e0) / missed_cpu
+            ELSE 1e0
+        END AS cpu_room,
+        CASE
+            WHEN missed_ram > GREATEST(ram_capacity - pods_ram, 0e0)
+                THEN GREATEST(ram_capacity - pods_ram, 0e0) / missed_ram
+            ELSE 1e0
+        END AS ram_room
+    FROM sized
+),
+corrected AS (
+    SELECT
+        *,
+        cpu_core_hours * (1e0 + (cpu_factor - 1e0) * cpu_room) AS cpu_taken,
+        ram_gib_hours * (1e0 + (ram_factor - 1e0) * ram_room) AS ram_taken,
+        pods_cpu + missed_cpu * cpu_room AS pods_cpu_taken,
+        pods_ram + missed_ram * ram_room AS pods_ram_taken
+    FROM filled
+),
 -- AWS's weights: one GPU weighs ten vCPUs, one vCPU nine GiB:
 -- https://docs.aws.amazon.com/cur/latest/userguide/split-cost-allocation-data.html
 weights AS (
     SELECT
         *,
         NULLIF(9e1 * gpu_capacity + 9e0 * cpu_capacity + ram_capacity, 0e0) AS weight,
-        NULLIF(GREATEST(cpu_capacity, COALESCE(pods_cpu, 0e0)), 0e0) AS cpu_whole,
-        NULLIF(GREATEST(ram_capacity, COALESCE(pods_ram, 0e0)), 0e0) AS ram_whole,
+        NULLIF(GREATEST(cpu_capacity, COALESCE(pods_cpu_taken, 0e0)), 0e0) AS cpu_whole,
+        NULLIF(GREATEST(ram_capacity, COALESCE(pods_ram_taken, 0e0)), 0e0) AS ram_whole,
         NULLIF(GREATEST(gpu_capacity, COALESCE(pods_gpu, 0e0)), 0e0) AS gpu_whole
-    FROM sized
+    FROM corrected
 ),
 weighed AS (
     SELECT
@@ -301,6 +355,7 @@ SELECT
     slot_payer,
     slot_currency,
     slot_basis,
+    slot_tags,
     workload_cluster_arn,
     workload_cluster_name,
     known_workload_kind,
@@ -326,14 +381,14 @@ SELECT
     CASE
         WHEN capacity_type = 'fargate' AND cpu_whole IS NULL AND ram_whole IS NULL
             THEN 1e0 / NULLIF(CAST(pods AS double), 0e0)
-        ELSE COALESCE(cpu_unit * cpu_core_hours, 0e0)
+        ELSE COALESCE(cpu_unit * cpu_taken, 0e0)
     END AS cpu_share,
-    COALESCE(ram_unit * ram_gib_hours, 0e0) AS ram_share,
+    COALESCE(ram_unit * ram_taken, 0e0) AS ram_share,
     COALESCE(gpu_unit * gpu_hours, 0e0) AS gpu_share,
     CASE
         WHEN capacity_type = 'fargate' AND cpu_whole IS NULL AND ram_whole IS NULL AND pods > 0 THEN 1e0
-        ELSE COALESCE(cpu_unit * pods_cpu, 0e0)
-            + COALESCE(ram_unit * pods_ram, 0e0)
+        ELSE COALESCE(cpu_unit * pods_cpu_taken, 0e0)
+            + COALESCE(ram_unit * pods_ram_taken, 0e0)
             + COALESCE(gpu_unit * pods_gpu, 0e0)
     END AS pods_share,
     COALESCE(network_bytes / NULLIF(pods_bytes, 0e0), 0e0) AS network_share,
