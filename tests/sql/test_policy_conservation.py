@@ -1,4 +1,4 @@
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import cache
 from typing import Any
@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from pipeline.policy import METHODS, POOLS
 from pipeline.relations import checks
-from tests.sql.warehouse import Rows, Warehouse, warehouse
+from tests.sql.test_true_up import CLUSTER, ESTATES, UNSHRUNK
+from tests.sql.warehouse import Rows, Warehouse, refilled, warehouse
 
 COSTS = st.integers(min_value=-1_000_000, max_value=10_000_000).map(lambda cents: cents / 100_000)
+NODES = [{"usage_date": date(2026, 11, 1), "cluster_arn": "c1", "node": "n1", "labels": {"team": "x"}}]
 CENTERS = st.sampled_from(("risk", "ops", "science"))
 CATEGORIES = ("compute", "idle", "shared", "control_plane", "storage", "emr_uplift", "credit", "other_service")
 PROVEN = ("distribution_sums_to_zero", "marts_add_up_to_ledger")
@@ -48,6 +50,7 @@ CONDITIONS = (
     {"tag_key": "user_team", "tag_value": "x"},
 )
 NODE_CONDITIONS = ({"node_pool": "pool"}, {"label_key": "team", "label_value": "x"}, *CONDITIONS[2:])
+ESTATE_CONDITIONS = ({"namespace": "spark"}, {"cluster": CLUSTER}, {"tag_key": "user_team", "tag_value": "risk"})
 
 
 def rules(*conditions: Mapping[str, str]) -> st.SearchStrategy[Rows]:
@@ -58,20 +61,24 @@ def rules(*conditions: Mapping[str, str]) -> st.SearchStrategy[Rows]:
 
 
 @st.composite
-def policies(draw: Callable[..., Any]) -> dict[str, Rows]:
+def policies(
+    draw: Callable[..., Any],
+    conditions: Sequence[Mapping[str, str]] = CONDITIONS,
+    node_conditions: Sequence[Mapping[str, str]] = NODE_CONDITIONS,
+) -> dict[str, Rows]:
     methods = {pool: draw(st.sampled_from((None, *METHODS))) for pool in POOLS}
     factors = draw(st.dictionaries(CENTERS, st.sampled_from((0.0, 0.9, 1.25)), max_size=3))
     return {
-        "policy_cost_centers": draw(rules(*CONDITIONS)),
-        "policy_sole_tenancy": draw(rules(*NODE_CONDITIONS)),
-        "policy_other_services": draw(rules(CONDITIONS[-1])),
+        "policy_cost_centers": draw(rules(*conditions)),
+        "policy_sole_tenancy": draw(rules(*node_conditions)),
+        "policy_other_services": draw(rules(conditions[-1])),
         "policy_distribution": [
             {"pool": pool, "method": method, "owner": "risk" if method == "owner" else None}
             for pool, method in methods.items()
             if method
         ],
         "policy_markups": [{"cost_center": center, "factor": factor} for center, factor in factors.items()],
-        "nodes": [{"usage_date": date(2026, 11, 1), "cluster_arn": "c1", "node": "n1", "labels": {"team": "x"}}],
+        "policy_settings": [{"correct_hours": draw(st.booleans())}],
     }
 
 
@@ -92,7 +99,7 @@ def filled(tables: Mapping[str, Rows]) -> Warehouse:
 def test_whatever_the_policy_every_cent_of_the_ledger_is_charged_once_and_distribution_adds_none(
     ledger: Rows, policy: dict[str, Rows]
 ) -> None:
-    shipped = filled({"cost_ledger": ledger, **policy})
+    shipped = filled({"cost_ledger": ledger, "nodes": NODES, **policy})
     assert {name: shipped.query(template) for name, template in _proofs().items()} == {name: [] for name in PROVEN}
     assert _one(shipped, "SELECT COUNT(*) AS value FROM ledger_cost_centers") == len(ledger)
     factors = {row["cost_center"]: row["factor"] for row in policy["policy_markups"]}
@@ -105,7 +112,7 @@ def test_whatever_the_policy_every_cent_of_the_ledger_is_charged_once_and_distri
 @given(st.lists(charges(), max_size=25), policies())
 def test_a_distributed_pool_is_empty_where_it_lay_or_untouched(ledger: Rows, policy: dict[str, Rows]) -> None:
     """What is taken is all that the pool has there, unless nobody could bear it: then nothing is."""
-    shipped = filled({"cost_ledger": ledger, **policy})
+    shipped = filled({"cost_ledger": ledger, "nodes": NODES, **policy})
     lying = shipped.query(
         """SELECT usage_date, cluster_arn, currency, cost_category, cost_state, cost_center, SUM(effective_cost) AS cost
         FROM ledger_cost_centers
@@ -119,6 +126,29 @@ def test_a_distributed_pool_is_empty_where_it_lay_or_untouched(ledger: Rows, pol
     owned = {row["pool"] for row in policy["policy_distribution"] if row["method"] == "owner"}
     taken = {_key(entry) for entry in entries}
     assert {key for key, cost in there.items() if key[3] in owned and cost != 0} <= taken
+
+
+@settings(max_examples=15, deadline=None, phases=UNSHRUNK)
+@given(ESTATES, policies(ESTATE_CONDITIONS, ESTATE_CONDITIONS[1:]))
+def test_whatever_the_policy_a_bill_is_split_and_charged_without_a_cent_more_or_less(
+    estate: tuple[Rows, Rows, Rows, Rows], policy: dict[str, Rows]
+) -> None:
+    allocations, nodes, volumes, bill = estate
+    tables = {"allocations": allocations, "nodes": nodes, "volumes": volumes, "cur": bill}
+    unclaimed = refilled(tables).query("SELECT * FROM bill_reconciliation")
+    made = refilled({**tables, **policy})
+    assert {name: made.query(template) for name, template in _proofs().items()} == {name: [] for name in PROVEN}
+    parts = made.query("SELECT * FROM bill_reconciliation")
+    assert [row for row in parts if abs(row["difference"]) > 1e-9] == []
+    ledger = made.query("SELECT cost_category, line_class, effective_cost FROM cost_ledger")
+    assert [row for row in ledger if row["effective_cost"] < 0 and row["line_class"] != "credit"] == []
+    claimed = sum(row["effective_cost"] for row in ledger if row["cost_category"] == "other_service")
+    assert _out_of_scope(parts) + claimed == pytest.approx(_out_of_scope(unclaimed), abs=1e-9)
+
+
+def _out_of_scope(reconciliation: Rows) -> float:
+    cost: float = sum(row["out_of_scope_cost"] for row in reconciliation)
+    return cost
 
 
 def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
