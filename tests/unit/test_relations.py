@@ -37,7 +37,6 @@ SHIPPED = {
     "job_name_costs",
     "policy_rules",
     "ledger_cost_centers",
-    "other_service_costs",
     "cost_distribution",
     "cost_center_costs",
 }
