@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from pipeline.day import ROW_GROUP_ROWS, UNREADABLE, Day
 from pipeline.errors import ContractError, TemporaryError
 from pipeline.footer import WindowRecord
 from pipeline.models import Cluster, Location
+from pipeline.parquet_tail import footer_of
 from pipeline.tables import ALLOCATIONS, PARTITION_KEY, Table
 from pipeline.window import Window
 
@@ -34,8 +34,6 @@ _ATTEMPTS = 10
 _PAUSE_SECONDS = 0.02
 _OVERTAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 _IN_MEMORY = 8 << 20
-_TAIL = 64 << 10
-_FOOTER_END = 8  # four bytes of length, four of magic
 
 _File = SpooledTemporaryFile[bytes]
 
@@ -170,25 +168,8 @@ class Lake:
 
     def _footer(self, key: str) -> tuple[WindowRecord, ...]:
         """The records of one object, from its last bytes."""
-        tail = self._tail(key, _TAIL)
-        if tail is None:
-            return ()
-        needed = int.from_bytes(tail[-_FOOTER_END:-4], "little") + _FOOTER_END
-        if needed > len(tail):
-            tail = self._tail(key, needed) or tail
-        try:
-            metadata = pq.read_metadata(BytesIO(tail))
-        except UNREADABLE as error:
-            raise ContractError(f"{self._uri(key)} is not a Parquet file ({error}). Move it away.") from error
-        return footer.decode(metadata.metadata, self._uri(key))
-
-    def _tail(self, key: str, length: int) -> bytes | None:
-        with translated(f"Reading {self._uri(key)}"):
-            try:
-                answer = self._s3.get_object(Bucket=self._location.bucket, Key=key, Range=f"bytes=-{length}")
-            except self._s3.exceptions.NoSuchKey:
-                return None
-            return answer["Body"].read()
+        found = footer_of(self._s3, self._location.bucket, key)
+        return () if found is None else footer.decode(found.metadata, self._uri(key))
 
 
 def first_day(s3: "S3Client", location: Location) -> date | None:
