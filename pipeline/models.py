@@ -15,6 +15,9 @@ FINE_GRID = timedelta(minutes=1)
 
 INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})", re.ASCII)
 
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
+_KEY = re.compile(r"[\w!.*'()=/-]*", re.ASCII)
+
 _NOT_IN_LABELS = re.compile(r"[^A-Za-z0-9_]")
 
 _CLUSTER_ARN = re.compile(
@@ -62,6 +65,18 @@ class Location:
 
     bucket: str
     prefix: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Location":
+        """Read s3://bucket/prefix.
+
+        Raises:
+            ValueError: it is no such thing.
+        """
+        bucket, _, prefix = text.removeprefix("s3://").partition("/")
+        if not text.startswith("s3://") or not _BUCKET.fullmatch(bucket) or not _KEY.fullmatch(prefix):
+            raise ValueError(f"{text!r} is not a place in S3; write s3://bucket/prefix")
+        return cls(bucket, prefix.strip("/"))
 
     def key(self, *parts: str) -> str:
         """The key below this place that *parts* lead to."""

@@ -1,4 +1,4 @@
-"""The options that several commands have: times, months, and the clock."""
+"""The options that several commands have: times, months, places, and the clock."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from pipeline.models import Location
 from pipeline.month import Month
 from pipeline.window import parse_instant
 
@@ -42,7 +43,23 @@ class MonthOf(click.ParamType[Month]):
             self.fail(f"{error}.", param, ctx)
 
 
+class Place(click.ParamType[Location]):
+    """A folder on S3."""
+
+    name = "s3://bucket/prefix"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Location:  # noqa: ANN401
+        """Read *value*; what cannot be read is a usage error."""
+        if isinstance(value, Location):
+            return value
+        try:
+            return Location.parse(value)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
 INSTANT = Instant()
+PLACE = Place()
 
 
 def acts_at(command: _Command) -> _Command:

@@ -25,19 +25,10 @@ DEFAULT_LABELS = (*SCHEDULER_QUEUES, "team", "app_kubernetes_io_name")
 _DATABASE = re.compile(r"[a-z0-9_]{1,255}", re.ASCII)
 _TABLE = re.compile(r"[a-z0-9_]{1,255}\.[a-z0-9_]{1,255}", re.ASCII)
 _WORKGROUP = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 _CUT_ADDRESS = (
     "it is not scheme://host:port/path. If it holds a password, percent-encode the password: "
     "/ is %2F, # is %23, ? is %3F, @ is %40"
 )
-_KEY = re.compile(r"[\w!.*'()=/-]*", re.ASCII)
-
-
-def _location(text: str) -> Location:
-    bucket, _, prefix = text.removeprefix("s3://").partition("/")
-    if not text.startswith("s3://") or not _BUCKET.fullmatch(bucket) or not _KEY.fullmatch(prefix):
-        raise ValueError(f"{text!r} is not a place in S3; write s3://bucket/prefix")
-    return Location(bucket, prefix.strip("/"))
 
 
 def _policy(text: str) -> Location | Path:
@@ -111,7 +102,7 @@ class Settings(BaseSettings):
     cluster_arn: Annotated[Cluster | None, _read(Cluster.from_arn), NoDecode] = Field(
         default=None, description="ARN of the EKS cluster: account, region and name come from it"
     )
-    lake: Annotated[Location | None, _read(_location), NoDecode] = Field(
+    lake: Annotated[Location | None, _read(Location.parse), NoDecode] = Field(
         default=None, description="Where the tables lie: s3://bucket/prefix"
     )
     kubecost_url: Annotated[str | None, _read(_http_url)] = Field(
@@ -158,7 +149,7 @@ class LakeSettings(Settings):
     """What every command needs that knows the lake."""
 
     cluster_arn: Annotated[Cluster, _read(Cluster.from_arn), NoDecode]
-    lake: Annotated[Location, _read(_location), NoDecode]
+    lake: Annotated[Location, _read(Location.parse), NoDecode]
 
 
 class CollectSettings(LakeSettings):
