@@ -127,18 +127,23 @@ def foreign(relations: dict[str, Relation], views: Iterable[str]) -> list[str]:
 
 
 def glue_type(kind: pa.DataType) -> str:
-    """How Glue writes an Arrow type."""
+    """How Glue writes an Arrow type; KeyError for one that no table of ours or of the bill has."""
     if pa.types.is_map(kind):
         return f"map<{glue_type(kind.key_type)},{glue_type(kind.item_type)}>"
+    if pa.types.is_timestamp(kind):
+        return "timestamp"
+    if pa.types.is_decimal(kind):
+        return f"decimal({kind.precision},{kind.scale})"
     return _GLUE_TYPES[kind]
 
 
 _GLUE_TYPES = {
     pa.string(): "string",
     pa.float64(): "double",
+    pa.float32(): "float",
     pa.int64(): "bigint",
+    pa.int32(): "int",
     pa.bool_(): "boolean",
-    pa.timestamp("ms"): "timestamp",
     pa.date32(): "date",
 }
 

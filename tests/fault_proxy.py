@@ -1,5 +1,6 @@
 """An HTTP proxy that does to chosen requests what networks and servers do on bad days."""
 
+import json
 import socket
 import struct
 import sys
@@ -178,6 +179,17 @@ def refused(status: int, code: str) -> Act:
     """Refuse as S3 does."""
     body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>as scripted</Message></Error>"
     return replied(status, body.encode(), Content_Type="application/xml")
+
+
+def glue_denies(action: str) -> Act:
+    """Refuse one *action* of Glue, which tells it in a header, and pass everything else on."""
+    body = json.dumps({"__type": "AccessDeniedException", "message": f"not authorized to perform glue:{action}"})
+    denied = replied(400, body.encode(), Content_Type="application/x-amz-json-1.1")
+
+    def act(exchange: Exchange) -> None:
+        (denied if exchange.headers.get("X-Amz-Target") == f"AWSGlue.{action}" else passed_on)(exchange)
+
+    return act
 
 
 def delayed(seconds: float) -> Act:
