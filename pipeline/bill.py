@@ -68,12 +68,21 @@ def find_bill(table: str | None, catalog_of: Callable[[str], Catalog]) -> Bill:
     relation = catalog_of(database).relation(name)
     if relation is None:
         raise ConfigurationError(f"CHARGEBACK_CUR_TABLE is {table}, but there is no such table in Glue.")
-    if missing := _missing(relation.columns):
+    return bill_over(table, relation.columns)
+
+
+def bill_over(table: str, columns: Mapping[str, str]) -> Bill:
+    """Say which source reads the bill at *table*, of whose *columns* Glue's types are known.
+
+    Raises:
+        ContractError: it lacks columns without which no line can be charged to anybody.
+    """
+    if missing := _missing(columns):
         raise ContractError(
             f"The bill {table} lacks {', '.join(missing)}. Point CHARGEBACK_CUR_TABLE at a Cost and Usage Report, "
             "or add the columns to the export's query or to the Glue table."
         )
-    return Bill(table, source_of(relation.columns), relation.columns)
+    return Bill(table, source_of(columns), columns)
 
 
 def source_of(columns: Mapping[str, str]) -> Source:

@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
 
-from pipeline.errors import ChargebackError, UsageError, gravest
-from pipeline.options import INSTANT, acts_at, month_option
+from pipeline.errors import ChargebackError, ConfigurationError, UsageError, gravest
+from pipeline.options import INSTANT, PLACE, acts_at, month_option
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from pipeline.bill import Bill
+    from pipeline.bill_delivery import Following
     from pipeline.catalog import Catalog
     from pipeline.collect import Outcome
     from pipeline.lake import Lake
+    from pipeline.models import Location
     from pipeline.month import Month
     from pipeline.settings import CollectSettings, LakeSettings, Settings
     from pipeline.verify import DeliveredPeriods
@@ -83,27 +85,34 @@ def collect(since: datetime | None, until: datetime | None, recollect: bool, ski
 
 
 @cli.command()
-@click.option("--dry-run", is_flag=True, help="Print the views' SQL and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the SQL and change nothing.")
+@click.option("--cur-location", type=PLACE, help="Declare CHARGEBACK_CUR_TABLE over the export in this folder.")
 @acts_at
-def publish(dry_run: bool, now: datetime) -> None:
+def publish(dry_run: bool, cur_location: "Location | None", now: datetime) -> None:
     """Declare the tables in Glue and create the views, in dependency order."""
     from pipeline import connections
-    from pipeline.bill import NO_BILL
+    from pipeline.bill_delivery import declare
     from pipeline.publish import Publisher, statements
     from pipeline.settings import LakeSettings, Settings
 
     if dry_run:
         plain = _settings(Settings)
         connections.policy(plain)  # whose mistakes are told before anything is published
-        bill = _bill(plain) if plain.cur_table else NO_BILL
-        click.echo(";\n\n".join(statements(plain.glue_database, bill)) + ";")
+        following = _following(plain, cur_location)
+        declaring = following.statements() if following else ()
+        views = statements(plain.glue_database, _bill(plain, following))
+        click.echo(";\n\n".join([*declaring, *views]) + ";")
+        _fail_for_refused(following)
         return
     from pipeline.lake import first_day
     from pipeline.progress import tracked
 
     settings = _settings(LakeSettings)
     policy = connections.policy(settings)
-    bill = _bill(settings)
+    following = _following(settings, cur_location)
+    bill = _bill(settings, following)
+    if following is not None:
+        declare(connections.session(settings), following)
     first = first_day(connections.s3(settings), settings.lake) or now.date()
     publisher = Publisher(
         _catalog(settings, settings.glue_database),
@@ -119,6 +128,7 @@ def publish(dry_run: bool, now: datetime) -> None:
         click.echo("No bill: CHARGEBACK_CUR_TABLE is not set, so all cost stays estimated.", err=True)
     elif "line_item_resource_id" in bill.absent():
         click.echo(f"The bill {bill.table} has no resource IDs, so hardly a line finds its pods.", err=True)
+    _fail_for_refused(following)
 
 
 @cli.command()
@@ -267,9 +277,11 @@ def _published(settings: "LakeSettings") -> "Warehouse":
     return _warehouse(settings)
 
 
-def _bill(settings: "Settings") -> "Bill":
-    from pipeline.bill import find_bill
+def _bill(settings: "Settings", following: "Following | None") -> "Bill":
+    from pipeline.bill import bill_over, find_bill
 
+    if following is not None:
+        return bill_over(following.name, following.table.all_columns)
     return find_bill(settings.cur_table, lambda database: _catalog(settings, database))
 
 
@@ -277,10 +289,30 @@ def _delivered(settings: "Settings") -> "DeliveredPeriods | None":
     """How to ask what was delivered of the bill, once it is certain that the views can still read it."""
     from pipeline.bill import delivered_periods
 
-    table = _bill(settings).table
+    table = _bill(settings, None).table
     if table is None:
         return None
     return lambda: delivered_periods(table, lambda database: _catalog(settings, database))
+
+
+def _following(settings: "Settings", location: "Location | None") -> "Following | None":
+    """What the bill's table has to become to follow the export at *location*; None where none is given."""
+    from pipeline import connections
+    from pipeline.bill_delivery import plan
+
+    if location is None:
+        return None
+    if settings.cur_table is None:
+        raise ConfigurationError(
+            "--cur-location declares a table, and nothing says which. Set CHARGEBACK_CUR_TABLE to database.table."
+        )
+    return plan(connections.session(settings), connections.s3(settings), location, settings.cur_table)
+
+
+def _fail_for_refused(following: "Following | None") -> None:
+    """A month of the bill that was refused fails the run, once all else is done."""
+    if following is not None and following.refused:
+        raise gravest(following.refused)
 
 
 def _version() -> str:
