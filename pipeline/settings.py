@@ -33,7 +33,7 @@ _CUT_ADDRESS = (
 
 def _policy(text: str) -> Location | Path:
     if text.startswith("s3://"):
-        return _location(text)
+        return Location.parse(text)
     if not Path(text).is_dir():
         raise ValueError(f"{text!r} is no directory; write a directory's path, or s3://bucket/prefix")
     return Path(text)

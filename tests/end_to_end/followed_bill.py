@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import boto3
 
-from pipeline.bill_delivery import Following, declare, plan
 from pipeline.bill_catalog import BillCatalog
+from pipeline.bill_delivery import Following, declare, plan
 from pipeline.bill_table import BillTable
 from pipeline.models import Location
 from tests.end_to_end.athena_stack import Stack
