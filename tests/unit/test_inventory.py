@@ -100,9 +100,10 @@ def test_every_column_that_others_rely_on_is_there_and_says_what_it_is(table: Ta
 def test_the_inventory_is_unpartitioned_and_the_windows_tables_are_not() -> None:
     assert [table.partitioned for table in INVENTORY_TABLES] == [False] * 3
     assert [table.partitioned for table in LAKE_TABLES] == [True] * 3
-    assert {table.name for table in TABLES} == {
+    assert {table.name for table in (*LAKE_TABLES, *INVENTORY_TABLES)} == {
         "allocations", "nodes", "volumes", "job_runs", "virtual_clusters", "managed_endpoints"
     }  # fmt: skip
+    assert {*TABLES} > {*LAKE_TABLES, *INVENTORY_TABLES}
 
 
 def test_virtual_clusters_are_written_last_for_those_that_ended_are_asked_about_no_more() -> None:

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigurationError
@@ -258,6 +258,7 @@ def test_a_policy_makes_every_table_with_the_columns_of_its_file() -> None:
 
 
 @given(st.dictionaries(st.sampled_from(sorted(FILES)), st.binary(max_size=200) | st.text(max_size=200).map(str.encode)))
+@settings(suppress_health_check=[HealthCheck.too_slow])  # to draw any text loads Unicode's tables
 def test_whatever_the_files_hold_they_are_a_policy_or_one_error(contents: dict[str, bytes]) -> None:
     try:
         policy = read_policy(contents, "a directory")
