@@ -44,7 +44,7 @@ def report_table(report: Report, top: int, *, compact: bool = False) -> Table:
     costs = _costs(report, compact=compact)
     table = Table(
         title=f"Effective cost by {report.by}, {report.month}, {report.currency}",
-        caption=", ".join(f"{_money(cost)} {state}" for state, cost in report.states.items()),
+        caption=", ".join(f"{_money(cost)} {state}" for state, cost in report.states.items() if cost),
         box=box.SIMPLE_HEAD,
         show_footer=True,
     )

@@ -243,7 +243,7 @@ SELECT
         CASE
             WHEN why IS NOT NULL OR side = 'charge' OR is_billed THEN why
             WHEN part = 'emr_uplift' AND window_start <= newest_uplift THEN 'no_bill_line'
-            WHEN part <> 'emr_uplift' AND window_start <= newest_compute THEN 'no_bill_line'
+            WHEN part <> 'emr_uplift' AND kubecost_cost <> 0e0 AND window_start <= newest_compute THEN 'no_bill_line'
         END AS varchar
     ) AS reason,
     CASE

@@ -293,7 +293,7 @@ SELECT
     is_emr_on_eks,
     product_code,
     usage_type,
-    resource_id,
+    CASE WHEN side = 'volume' AND storage_charges > 0 THEN billed_resource_key ELSE resource_id END AS resource_id,
     invoice_id,
     currency,
     cost_basis,

@@ -1,13 +1,40 @@
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from uuid import uuid4
 
+import boto3
 import pytest
+import sqlalchemy
 
 from tests.captures import opencost, serving
-from tests.served import Installation, serving_s3
+from tests.served import Installation, serving_demo, serving_s3
 
 Undisturbed = Callable[[str, str], dict[str, bytes]]
+ATHENA = (
+    "awsathena+rest://:@athena.us-east-1.amazonaws.com:443/athenacurcfn_c_u_r?work_group=chargeback&poll_interval=0.05"
+)
+
+
+@pytest.fixture(scope="session")
+def demo_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo") / "chargeback-demo"
+
+
+@pytest.fixture(scope="session")
+def demo(demo_directory: Path) -> Iterator[dict[str, str]]:
+    """What the one demo that all tests share says to export; they ask it, and change nothing there."""
+    with serving_demo(demo_directory) as environment:
+        yield environment
+
+
+@pytest.fixture
+def engine(demo: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> sqlalchemy.Engine:
+    """The demo's Athena, as PyAthena reaches it; boto3 reaches the rest of it."""
+    for name, value in demo.items():
+        monkeypatch.setenv(name, value)
+    boto3.setup_default_session()
+    return sqlalchemy.create_engine(ATHENA)
 
 
 @pytest.fixture(scope="session")

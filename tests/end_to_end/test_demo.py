@@ -2,7 +2,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+from collections import defaultdict
 from pathlib import Path
 
 import boto3
@@ -10,37 +10,11 @@ import pandas as pd
 import pytest
 import sqlalchemy
 
-from pipeline.demo.estate.estate import Estate, build_estate
+from pipeline.demo.bill.truth import true_bill
+from pipeline.demo.estate.estate import build_estate
 from tests.served import chargeback, serving_demo
 
 NOW = ("--now", "2026-10-15T04:00:00Z")
-ATHENA = (
-    "awsathena+rest://:@athena.us-east-1.amazonaws.com:443/athenacurcfn_c_u_r?work_group=chargeback&poll_interval=0.05"
-)
-
-
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo") / "chargeback-demo"
-
-
-@pytest.fixture(scope="module")
-def demo(directory: Path) -> Iterator[dict[str, str]]:
-    with serving_demo(directory) as environment:
-        yield environment
-
-
-@pytest.fixture(scope="module")
-def estate() -> Estate:
-    return build_estate()
-
-
-@pytest.fixture
-def engine(demo: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> sqlalchemy.Engine:
-    for name, value in demo.items():
-        monkeypatch.setenv(name, value)
-    boto3.setup_default_session()
-    return sqlalchemy.create_engine(ATHENA)
 
 
 def report(demo: dict[str, str], *arguments: str) -> dict[str, object]:
@@ -58,29 +32,31 @@ def files(directory: Path) -> dict[str, str]:
     }
 
 
-def test_the_total_is_the_true_cost_of_the_pods_plus_uplift_to_the_cent(demo: dict[str, str], estate: Estate) -> None:
-    truth = sum(c.total_cost for c in estate.true_costs()) + sum(u.cost for u in estate.true_uplift())
+def test_the_total_is_what_the_bill_truly_charges_to_the_cent(demo: dict[str, str]) -> None:
+    truth = true_bill(build_estate())
     found = report(demo, "--by", "job")
     assert isinstance(found["total"], dict)
-    assert round(found["total"]["total"], 2) == round(truth, 2)
+    assert round(found["total"]["total"], 2) == round(truth.effective_cost(), 2)
+    assert found["total"]["idle"] == pytest.approx(sum(hour.idle_cost for hour in truth.instance_hours), abs=5e-3)
+    assert isinstance(found["reconciliation"], dict)
+    assert found["reconciliation"]["out_of_scope"] == pytest.approx(truth.effective_cost(in_scope=False), abs=5e-3)
+    assert found["reconciliation"]["difference"] == pytest.approx(0, abs=1e-9)
 
 
-def test_each_job_run_costs_what_it_truly_cost(demo: dict[str, str], estate: Estate) -> None:
-    truth: dict[str, float] = {}
-    containers: dict[str, int] = {}
-    for cost in estate.true_costs():
-        if cost.job_run_id:
-            truth[cost.job_run_id] = truth.get(cost.job_run_id, 0.0) + cost.total_cost
-            containers[cost.job_run_id] = containers.get(cost.job_run_id, 0) + 1
-    for uplift in estate.true_uplift():
-        if uplift.job_run_id:
-            truth[uplift.job_run_id] += uplift.cost
+def test_each_job_run_costs_what_it_truly_cost(demo: dict[str, str]) -> None:
+    bill = true_bill(build_estate())
+    truth: dict[str | None, float] = defaultdict(float)
+    for pod in bill.pod_hours:
+        parts = (pod.compute_cost, pod.storage_cost, pod.network_cost, pod.load_balancer_cost)
+        truth[pod.placement.pod.workload.job_run_id] += sum(parts)
+    for line in bill.charges:
+        if line.line_class == "emr_uplift" and line.resource_id and "/jobruns/" in line.resource_id:
+            truth[line.resource_id.rpartition("/")[2]] += line.net_amortized_cost
+    del truth[None]
     rows = report(demo, "--by", "job")["rows"]
     assert isinstance(rows, list)
     found = {row["workload_id"]: row["total"] for row in rows if row["workload_kind"] == "job_run"}
-    assert found.keys() == truth.keys()
-    for job, cost in found.items():
-        assert cost == pytest.approx(truth[job], abs=5e-6 * 7 * containers[job]), "Kubecost rounds to 5 decimals"
+    assert found == pytest.approx(dict(truth), abs=1e-5)
 
 
 def test_the_parts_of_every_report_are_the_whole(demo: dict[str, str]) -> None:
@@ -178,9 +154,9 @@ def test_verify_passes_and_names_every_check(demo: dict[str, str]) -> None:
     assert "not run" not in done.stdout
 
 
-def test_a_second_run_in_the_same_directory_changes_nothing(demo: dict[str, str], directory: Path) -> None:
-    before = files(directory)
+def test_a_second_run_in_the_same_directory_changes_nothing(demo: dict[str, str], demo_directory: Path) -> None:
+    before = files(demo_directory)
     assert len(before) > 10
-    with serving_demo(directory):
-        assert files(directory) == before
-    assert files(directory) == before
+    with serving_demo(demo_directory):
+        assert files(demo_directory) == before
+    assert files(demo_directory) == before

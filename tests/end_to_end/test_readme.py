@@ -5,18 +5,15 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
 import sqlalchemy
 
-from tests.served import clean_environment, serving_demo
+from tests.served import clean_environment
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-ATHENA = "awsathena+rest://:@athena.us-east-1.amazonaws.com:443/athenacurcfn_c_u_r?work_group=chargeback"
 
 
 def blocks(language: str) -> list[str]:
@@ -24,12 +21,6 @@ def blocks(language: str) -> list[str]:
 
 
 COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if line]
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with serving_demo(tmp_path_factory.mktemp("readme") / "chargeback-demo") as environment:
-        yield environment
 
 
 def test_the_readme_shows_how_to_begin() -> None:
@@ -60,11 +51,8 @@ def test_each_command_works_in_the_demo(command: str, demo: dict[str, str], tmp_
 
 
 @pytest.mark.parametrize("query", blocks("sql"))
-def test_each_query_answers_in_the_demo(query: str, demo: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in demo.items():
-        monkeypatch.setenv(name, value)
-    boto3.setup_default_session()
-    with sqlalchemy.create_engine(ATHENA).connect() as connection:
+def test_each_query_answers_in_the_demo(query: str, engine: sqlalchemy.Engine) -> None:
+    with engine.connect() as connection:
         assert len(connection.exec_driver_sql(query).all()) > 3
 
 

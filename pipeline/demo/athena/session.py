@@ -3,7 +3,9 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -21,6 +23,9 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "python_enable_replacements": "false",  # no name in a query means a variable of this program
     "threads": "1",  # sums of doubles come out the same every time
 }
+
+_CLOCK = re.compile(r"\b(now|current_date|current_timestamp|localtimestamp)\b", re.IGNORECASE)
+_ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 _REASONS = (  # what DuckDB says: what Athena says, {0} being the name
     (r'Referenced column "(.+?)" not found', "COLUMN_NOT_FOUND: {at}: Column '{0}' cannot be resolved"),
@@ -42,6 +47,14 @@ _CLASSES = (
     (duckdb.ConversionException, "INVALID_CAST_ARGUMENT: "),
     (duckdb.OutOfRangeException, "NUMERIC_VALUE_OUT_OF_RANGE: "),
 )
+
+
+class _Bound(NamedTuple):
+    """A query, the same in DuckDB's SQL, and which tables it reads, each with where it says so."""
+
+    query: exp.Expr
+    sql: str
+    tables: tuple[tuple[Name, str], ...]
 
 
 class Session:
@@ -66,9 +79,10 @@ class Session:
 
     def run(self, query: exp.Expr, database: str, template: str = "{}") -> duckdb.DuckDBPyConnection:
         """Run *query*, put into *template*; `StatementError` with Athena's reason if it fails."""
-        bound = self._bind(query.copy(), database, ())
+        bound = _bind(query, database, self._now)
+        self._put_in_place(bound, ())
         with self._reasons(query):
-            return self._connection.execute(template.format(to_duckdb(bound)))
+            return self._connection.execute(template.format(bound.sql))
 
     def rows(self, query: exp.Expr) -> list[tuple[object, ...]]:
         """The rows of the query that `run` started."""
@@ -77,71 +91,47 @@ class Session:
 
     def arrow(self, query: exp.Expr, database: str) -> pa.Table:
         """The rows of *query* as one Arrow table."""
-        bound = self._bind(query.copy(), database, ())
+        bound = _bind(query, database, self._now)
+        self._put_in_place(bound, ())
         with self._reasons(query):
-            return self._connection.sql(to_duckdb(bound)).to_arrow_table()
+            return self._connection.sql(bound.sql).to_arrow_table()
 
-    def _bind(self, query: exp.Expr, database: str, inside: tuple[Name, ...]) -> exp.Expr:
-        """Point every table of *query* to its DuckDB relation; *inside* are the views around it."""
-        for table in list(_tables(query)):
-            if not isinstance(table.this, exp.Identifier):
-                raise StatementError(f"NOT_SUPPORTED: table function: {table.sql('athena')}")
-            name = full_name(table, database)
+    def _put_in_place(self, bound: _Bound, inside: tuple[Name, ...]) -> None:
+        """Make the tables and views that a query reads, each once; *inside* are the views around it."""
+        for name, mention in bound.tables:
             if name not in self._bound:
-                self._put_in_place(name, table, inside)
+                self._put_relation(name, mention, inside)
                 self._bound.add(name)
-            if not table.alias:
-                table.set("alias", exp.TableAlias(this=exp.to_identifier(table.name, quoted=True)))
-            table.set("this", exp.to_identifier(_relation(name), quoted=True))
-            table.set("db", None)
-            table.set("catalog", None)
-        for column in query.find_all(exp.Column):
-            column.set("db", None)
-            column.set("catalog", None)
-        return query.transform(self._at_this_moment)
 
-    def _put_in_place(self, name: Name, mention: exp.Table, inside: tuple[Name, ...]) -> None:
+    def _put_relation(self, name: Name, mention: str, inside: tuple[Name, ...]) -> None:
         if not self._catalog.has_database(name.database):
-            raise StatementError(f"SCHEMA_NOT_FOUND: {position(mention)}: Schema '{name.database}' does not exist")
+            raise StatementError(f"SCHEMA_NOT_FOUND: {mention}: Schema '{name.database}' does not exist")
         table = self._catalog.find(name)
         if table is None:
-            raise StatementError(f"TABLE_NOT_FOUND: {position(mention)}: Table '{name}' does not exist")
+            raise StatementError(f"TABLE_NOT_FOUND: {mention}: Table '{name}' does not exist")
         if not table.is_view:
             self._connection.register(_relation(name), self._scan.open(name, table))
         elif name in inside:
-            raise StatementError(f"INVALID_VIEW: {position(mention)}: View is recursive: '{name}'")
+            raise StatementError(f"INVALID_VIEW: {mention}: View is recursive: '{name}'")
         else:
             self._put_view(name, table, mention, (*inside, name))
 
-    def _put_view(self, name: Name, table: Table, mention: exp.Table, inside: tuple[Name, ...]) -> None:
+    def _put_view(self, name: Name, table: Table, mention: str, inside: tuple[Name, ...]) -> None:
         view = self._catalog.view(table)
         try:
-            query = parse(view.original_sql)
-            bound = self._bind(query.copy(), view.schema, inside)
-            with self._reasons(query):
-                self._connection.execute(f'CREATE TEMP VIEW "{_relation(name)}" AS {to_duckdb(bound)}')
+            now = self._now if _CLOCK.search(view.original_sql) else _ANY_TIME
+            bound = _bind_view(view.original_sql, view.schema, now)
+            self._put_in_place(bound, inside)
+            with self._reasons(bound.query):
+                self._connection.execute(f'CREATE TEMP VIEW "{_relation(name)}" AS {bound.sql}')
                 described = self._connection.execute(f'DESCRIBE "{_relation(name)}"').fetchall()
         except StatementError as error:
-            raise StatementError(
-                f"INVALID_VIEW: {position(mention)}: Failed analyzing stored view '{name}': {error}"
-            ) from error
+            raise StatementError(f"INVALID_VIEW: {mention}: Failed analyzing stored view '{name}': {error}") from error
         if [row[0].lower() for row in described] != [column.name.lower() for column in view.columns]:
             raise StatementError(
-                f"VIEW_IS_STALE: {position(mention)}: View '{name}' is stale or in invalid state: "
+                f"VIEW_IS_STALE: {mention}: View '{name}' is stale or in invalid state: "
                 "its columns are not those that it was created with"
             )
-
-    def _at_this_moment(self, node: exp.Expr) -> exp.Expr:
-        """The clock's functions as constants, so that a demo on a fixed clock repeats."""
-        moment = self._now.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-        match node:
-            case exp.CurrentTimestamp():
-                return exp.cast(exp.Literal.string(f"{moment}+00"), exp.DType.TIMESTAMPTZ)
-            case exp.Localtimestamp():
-                return exp.cast(exp.Literal.string(moment), exp.DType.TIMESTAMP)
-            case exp.CurrentDate():
-                return exp.cast(exp.Literal.string(moment[:10]), exp.DType.DATE)
-        return node
 
     @contextmanager
     def _reasons(self, query: exp.Expr) -> Iterator[None]:
@@ -152,6 +142,44 @@ class Session:
             if broken := self._scan.read.broken:
                 raise StatementError(f"HIVE_BAD_DATA: Not valid Parquet file: {broken}") from error
             raise StatementError(_reason(str(error), type(error), query)) from error
+
+
+@lru_cache(maxsize=256)
+def _bind_view(sql: str, database: str, now: datetime) -> _Bound:
+    """Bind a view's text, which every query over it asks for again."""
+    return _bind(parse(sql), database, now)
+
+
+def _bind(query: exp.Expr, database: str, now: datetime) -> _Bound:
+    """Point every table of *query* to its DuckDB relation, and its clock to *now*."""
+    bound, read = query.copy(), []
+    for table in list(_tables(bound)):
+        if not isinstance(table.this, exp.Identifier):
+            raise StatementError(f"NOT_SUPPORTED: table function: {table.sql('athena')}")
+        name = full_name(table, database)
+        read.append((name, position(table)))
+        if not table.alias:
+            table.set("alias", exp.TableAlias(this=exp.to_identifier(table.name, quoted=True)))
+        table.set("this", exp.to_identifier(_relation(name), quoted=True))
+        table.set("db", None)
+        table.set("catalog", None)
+    for column in bound.find_all(exp.Column):
+        column.set("db", None)
+        column.set("catalog", None)
+    moment = now.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    return _Bound(query, to_duckdb(bound.transform(lambda node: _at(moment, node))), tuple(read))
+
+
+def _at(moment: str, node: exp.Expr) -> exp.Expr:
+    """The clock's functions as constants, so that a demo on a fixed clock repeats."""
+    match node:
+        case exp.CurrentTimestamp():
+            return exp.cast(exp.Literal.string(f"{moment}+00"), exp.DType.TIMESTAMPTZ)
+        case exp.Localtimestamp():
+            return exp.cast(exp.Literal.string(moment), exp.DType.TIMESTAMP)
+        case exp.CurrentDate():
+            return exp.cast(exp.Literal.string(moment[:10]), exp.DType.DATE)
+    return node
 
 
 def _tables(query: exp.Expr) -> Iterator[exp.Table]:
