@@ -20,6 +20,7 @@ _QUALIFIED_NAME = re.compile(r"[\w-]+(\.[\w-]+){0,2}", re.ASCII)
 _GRAIN = re.compile(r"-- One row per (?P<grain>.+)\n")
 _SEVERITY = re.compile(r"^-- severity: (?P<severity>error|warn)$", re.MULTILINE)
 _NEEDS_BILL = re.compile(r"^-- needs: bill$", re.MULTILINE)
+_STOPS = re.compile(r"^-- stops: (?P<advice>.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,17 @@ class View:
 
 @dataclass(frozen=True)
 class Check:
-    """A query that returns what breaks a promise, how grave that is, and whether it can run without a bill."""
+    """A query that returns what breaks a promise, how grave that is, and whether it can run without a bill.
+
+    With *advice* it is asked first: what it finds makes every other answer worthless, and the advice says what to do.
+    """
 
     name: str
     grain: str
     severity: Severity
     needs_bill: bool
     template: str
+    advice: str | None = None
 
 
 def views(source: Source) -> tuple[View, ...]:
@@ -54,8 +59,9 @@ def source_template(source: Source) -> str:
 
 
 def checks() -> tuple[Check, ...]:
-    """Every check, by name."""
-    return tuple(_check(name, template) for name, template in _templates("checks"))
+    """Every check by name, those first that stop the others."""
+    by_name = (_check(name, template) for name, template in _templates("checks"))
+    return tuple(sorted(by_name, key=lambda check: check.advice is None))
 
 
 def in_dependency_order(unordered: Iterable[View]) -> tuple[View, ...]:
@@ -120,7 +126,9 @@ def _check(name: str, template: str) -> Check:
     if severity is None:
         raise ConfigurationError(f"the check {name} has no line `-- severity: error` or `-- severity: warn`")
     level: Severity = "error" if severity["severity"] == "error" else "warn"
-    return Check(name, _grain(name, template), level, _NEEDS_BILL.search(template) is not None, template)
+    stops = _STOPS.search(template)
+    needs_bill = _NEEDS_BILL.search(template) is not None
+    return Check(name, _grain(name, template), level, needs_bill, template, stops["advice"] if stops else None)
 
 
 def _grain(name: str, template: str) -> str:

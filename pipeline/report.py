@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import ColumnElement, Date, Double, Select, String, column, func, literal, literal_column, select, table
 
-from pipeline.errors import UsageError
+from pipeline.errors import ContractError, UsageError
 from pipeline.models import sanitised
 from pipeline.month import Month
 from pipeline.warehouse import Warehouse
@@ -130,7 +130,10 @@ def report(warehouse: Warehouse, by: str, month: Month) -> Report:
     costs = warehouse.frame(_question(dimension(by), month), f"The report by {by}")
     currencies = sorted(costs["currency"].unique())
     if len(currencies) > 1:
-        raise UsageError(f"The costs of {month} are in several currencies, {', '.join(currencies)}: they have no sum.")
+        raise ContractError(
+            f"The costs of {month} are in several currencies, {', '.join(currencies)}: they have no sum. "
+            "Have the export deliver one currency for each payer and period."
+        )
     categories = tuple(category for category in _CATEGORIES if category in set(costs["cost_category"]))
     rows = _pivot(costs, list(keys), categories, sums)
     states = {

@@ -10,6 +10,7 @@ from pipeline.warehouse import Answer, Warehouse
 
 NO_CUR = "not run: no CUR, no bill yet"
 NO_BILL_YET = "not run: no bill yet"
+STOPPED = "not run: the bill has to be put right first"
 
 _SHOWN_ROWS = 20
 
@@ -40,23 +41,33 @@ DeliveredPeriods = Callable[[], frozenset[str]]
 def verify(warehouse: Warehouse, month: Month | None, delivered: DeliveredPeriods | None) -> Iterator[Verdict]:
     """Run every check over *month* (None: all time); those about the bill only where there is one.
 
-    Without a bill there is nobody to ask what was *delivered*.
+    Without a bill there is nobody to ask what was *delivered*. If the bill itself cannot be relied on, what is reckoned
+    from it is not asked for: that would be long to find out, and worth nothing.
 
     Raises:
         ContractError: the bill had lines of the month, and has none now.
     """
     no_bill = _why_no_bill(warehouse, month, delivered)
+    stopped = False
     for check in checks():
         if check.needs_bill and no_bill:
             yield Verdict(check, not_run=no_bill)
+        elif stopped and check.advice is None:
+            yield Verdict(check, not_run=STOPPED)
         else:
-            yield Verdict(check, warehouse.query(_offenders(check, month), f"The check {check.name}"))
+            verdict = Verdict(check, warehouse.query(_offenders(check, month), f"The check {check.name}"))
+            stopped = stopped or (verdict.broken and check.advice is not None)
+            yield verdict
 
 
 def failed(verdicts: Iterable[Verdict]) -> CheckFailedError | None:
     """The error that stands for all checks that failed; None if none did."""
-    names = [verdict.check.name for verdict in verdicts if verdict.fails]
-    return CheckFailedError(f"{len(names)} of the checks failed: {', '.join(names)}.") if names else None
+    found = [verdict.check for verdict in verdicts if verdict.fails]
+    if not found:
+        return None
+    names = ", ".join(check.name for check in found)
+    advice = "".join(f" For {check.name}, {check.advice}." for check in found if check.advice)
+    return CheckFailedError(f"{len(found)} of the checks failed: {names}.{advice}")
 
 
 def _why_no_bill(warehouse: Warehouse, month: Month | None, delivered: DeliveredPeriods | None) -> str | None:

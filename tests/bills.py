@@ -1,6 +1,10 @@
-"""Columns of Cost and Usage Reports as Glue lists them, name and type, of accounts that have much or little."""
+"""Cost and Usage Reports of accounts that have much or little: their columns as Glue lists them, and their lines."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
 
 from pipeline.catalog import glue_type
 from pipeline.demo.bill.columns import CUR_2
@@ -93,3 +97,29 @@ CUR2_FULL = {field.name: glue_type(field.type) for field in CUR_2} | {"billing_p
 
 CUR2_WITHOUT_FAMILY = {name: kind for name, kind in CUR2_FULL.items() if name != "product_product_family"}
 """The export that AWS's best practices for EMR on EKS select."""
+
+LINE: dict[str, Any] = {
+    "bill_billing_period_start_date": datetime(2026, 9, 1),  # noqa: DTZ001  a report's times are naive UTC
+    "bill_payer_account_id": "999988887777",
+    "line_item_currency_code": "USD",
+    "line_item_line_item_type": "Usage",
+    "line_item_product_code": "AmazonEC2",
+    "line_item_resource_id": "i-0123456789abcdef0",
+    "line_item_unblended_cost": 0.1,
+    "line_item_usage_account_id": "111122223333",
+    "line_item_usage_amount": 1.0,
+    "line_item_usage_end_date": datetime(2026, 11, 19, 11),  # noqa: DTZ001
+    "line_item_usage_start_date": datetime(2026, 11, 19, 10),  # noqa: DTZ001
+    "line_item_usage_type": "BoxUsage:m5.large",
+    "product_instance_type": "m5.large",
+    "product_vcpu": "2",
+}
+"""One hour of an instance."""
+
+_ARROW = {"string": pa.string(), "double": pa.float64(), "timestamp": pa.timestamp("ms")}
+
+
+def delivery(lines: Sequence[Mapping[str, Any]], columns: Columns) -> pa.Table:
+    """A file of a report 1.0: *lines* of *columns*, but for those that the file's place in the bucket says."""
+    kept = [(name, _ARROW[kind]) for name, kind in columns.items() if name not in {"year", "month"}]
+    return pa.Table.from_pylist([dict(line) for line in lines], schema=pa.schema(kept))

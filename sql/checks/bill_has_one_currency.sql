@@ -1,6 +1,7 @@
 -- One row per payer and billing period whose lines are in several currencies.
 -- severity: error
 -- needs: bill
+-- stops: have the export deliver one currency for each payer and period
 -- tolerance: none, because amounts in two currencies have no sum.
 SELECT
     CAST(date_parse(billing_period || '-01', '%Y-%m-%d') AS date) AS usage_date,

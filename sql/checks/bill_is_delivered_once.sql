@@ -1,6 +1,7 @@
 -- One row per payer and day whose metered lines stand in the bill more than once.
 -- severity: error
 -- needs: bill
+-- stops: let the table show the newest execution of the export only, as `publish --cur-location` does
 -- tolerance: a tenth of the day's lines, because two lines of one hour may be alike by chance; if the table
 -- shows two executions of one export, nearly all lines are there twice, but with another identity each.
 WITH

@@ -3,7 +3,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import boto3
-import pyarrow as pa
 import pytest
 from click.testing import Result
 
@@ -48,31 +47,6 @@ def said(result: Result) -> str:
     return f"{result.output}{result.exception or ''}"
 
 
-def declare_bill(columns: dict[str, str], name: str = "cur_data", database: str = "billing") -> None:
-    glue = boto3.client("glue")
-    glue.create_database(DatabaseInput={"Name": database})
-    glue.create_table(
-        DatabaseName=database,
-        TableInput={
-            "Name": name,
-            "TableType": "EXTERNAL_TABLE",
-            "PartitionKeys": [{"Name": "billing_period", "Type": "string"}],
-            "StorageDescriptor": {
-                "Columns": [{"Name": column, "Type": kind} for column, kind in columns.items()],
-                "Location": "s3://lake/cur/",
-            },
-        },
-    )
-
-
-def cur2_columns() -> dict[str, str]:
-    from pipeline.catalog import glue_type
-    from pipeline.demo.bill.columns import CUR_2
-
-    schema: pa.Schema = CUR_2
-    return {field.name: glue_type(field.type) for field in schema if field.name != "billing_period"}
-
-
 def test_publishing_declares_every_table_and_view_and_again_changes_none(environment: pytest.MonkeyPatch) -> None:
     assert run("publish", *NOW).exit_code == 0
     first = relations()
@@ -97,16 +71,6 @@ def test_without_a_bill_everything_works_and_stays_estimated(environment: pytest
     found = json.loads(run("report", "--format", "json", *NOW).stdout)
     assert {row["cost_state"] for row in found["rows"]} == {"estimated"}
     assert found["total"]["total"] > 0.5
-
-
-def test_a_bill_without_lines_yet_is_no_error(environment: pytest.MonkeyPatch) -> None:
-    declare_bill(cur2_columns())
-    environment.setenv("CHARGEBACK_CUR_TABLE", "billing.cur_data")
-    assert run("publish", *NOW).exit_code == 0
-    verified = run("verify", *NOW)
-    assert verified.exit_code == 0, said(verified)
-    assert "not run: no bill yet" in verified.output
-    assert run("verify", "--month", "2026-11", *NOW).exit_code == 0
 
 
 @pytest.mark.parametrize("kind", ["VIRTUAL_VIEW", "EXTERNAL_TABLE"])
@@ -144,28 +108,6 @@ def test_before_publishing_one_sentence_says_what_to_do(command: str, environmen
     assert "There is no Glue database chargeback. Run `chargeback publish`" in said(result)
     boto3.client("glue").create_database(DatabaseInput={"Name": "chargeback"})
     assert "Nothing was published to the Glue database chargeback yet" in said(run(command, *NOW))
-
-
-def test_a_bill_that_does_not_exist_or_is_none_is_named(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("CHARGEBACK_CUR_TABLE", "billing.cur_data")
-    result = run("publish", *NOW)
-    assert result.exit_code == 78
-    assert "billing.cur_data, but there is no such table" in said(result)
-    declare_bill({"line_item_usage_type": "string", "product_region": "string"}, name="old")
-    environment.setenv("CHARGEBACK_CUR_TABLE", "billing.old")
-    result = run("publish", *NOW)
-    assert result.exit_code == 65
-    assert "The bill billing.old lacks bill_payer_account_id, line_item_currency_code," in said(result)
-
-
-def test_a_bill_without_resource_ids_is_read_as_far_as_it_goes(environment: pytest.MonkeyPatch) -> None:
-    columns = cur2_columns()
-    del columns["line_item_resource_id"], columns["product_product_family"]
-    declare_bill(columns)
-    environment.setenv("CHARGEBACK_CUR_TABLE", "billing.cur_data")
-    result = run("publish", *NOW)
-    assert result.exit_code == 0, said(result)
-    assert "The bill billing.cur_data has no resource IDs" in said(result)
 
 
 def test_an_unknown_workgroup_is_one_sentence_of_athenas(environment: pytest.MonkeyPatch) -> None:

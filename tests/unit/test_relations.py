@@ -201,6 +201,12 @@ def test_checks_are_errors_or_warnings_and_say_whether_they_need_a_bill() -> Non
     }
 
 
+def test_checks_that_stop_the_others_come_first_and_say_what_to_do() -> None:
+    advised = [check.name for check in checks() if check.advice]
+    assert advised == ["bill_has_one_currency", "bill_is_delivered_once"] == [check.name for check in checks()][:2]
+    assert all(check.severity == "error" for check in checks() if check.advice)
+
+
 def test_every_sql_file_of_the_package_is_a_view_a_check_or_a_source() -> None:
     names = {file.name for directory in ("views", "checks") for file in (files("sql") / directory).iterdir()}
     expected = SHIPPED - {"cur_lines"} | {check.name for check in checks()}
