@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.demo.athena import service as athena
 from pipeline.demo.bill.columns import CUR_2
+from tests.bills import CUR1_FULL, CUR1_MIN, LINE, delivery
 from tests.conftest import CLUSTER_ARN
 from tests.end_to_end.test_collect import run
 from tests.end_to_end.test_publish import said
@@ -73,6 +74,23 @@ def test_the_bill_is_declared_with_its_database_and_read_by_the_views(export: Fo
     assert billed() == [("2", "9.0")], "the former execution is not counted any more"
 
 
+def test_a_report_1_is_declared_by_its_months_whose_columns_come_and_go(export: Folder) -> None:
+    legacy = Folder(export.s3, "bills", "reports/athena")
+    legacy.report(2026, 9, delivery([LINE | {"line_item_unblended_cost": 1.0}], CUR1_MIN))
+    legacy.report(2026, 10, delivery([LINE | {"line_item_unblended_cost": 2.0}], CUR1_FULL))
+    place = "s3://bills/reports/athena"
+    printed = run("publish", "--dry-run", "--cur-location", place, *NOW).output
+    assert "PARTITIONED BY (`year` string, `month` string)" in printed
+    result = run("publish", "--cur-location", place, *NOW)
+    assert result.exit_code == 0, said(result)
+    assert billed() == [("2", "3.0")]
+    later = LINE | {"line_item_net_unblended_cost": 3.0, "line_item_unblended_cost": 4.0}
+    legacy.report(2026, 11, delivery([later], CUR1_FULL | {"resource_tags_user_cost_center": "string"}))
+    assert run("publish", "--cur-location", place, *NOW).exit_code == 0
+    assert billed() == [("3", "7.0")]
+    assert run("verify", "--month", "2026-11", *NOW).exit_code == 0
+
+
 def test_a_month_that_is_refused_fails_the_run_once_all_else_is_published(export: Folder) -> None:
     assert run("publish", "--cur-location", PLACE, *NOW).exit_code == 0
     export.export("2026-10", cur2(), execution=SECOND)
@@ -121,12 +139,12 @@ def test_what_is_no_place_in_s3_is_a_mistake_in_usage(place: str, export: Folder
 
 
 def test_an_export_that_lacks_columns_is_refused_before_anything_is_declared(export: Folder) -> None:
-    export.export("2026-10", cur2(1.0).drop_columns(["line_item_operation"]), execution=SECOND)
+    export.export("2026-10", cur2(1.0).drop_columns(["line_item_currency_code"]), execution=SECOND)
     export.delete("metadata/BILLING_PERIOD=2026-11/chargeback-Manifest.json")
     export.delete(f"metadata/BILLING_PERIOD=2026-11/{FIRST}/chargeback-Manifest.json")
     result = run("publish", "--cur-location", PLACE, *NOW)
     assert result.exit_code == 65
-    assert "line_item_operation" in said(result)
+    assert "lacks line_item_currency_code" in said(result)
     assert databases() == set()
 
 

@@ -79,6 +79,29 @@ def test_no_instance_runs_longer_than_its_hour_but_the_one_that_aws_billed_so(bi
     assert hours == longest_line == pytest.approx(1.433889), "one Spot line, not several lines added up"
 
 
+def test_a_bill_without_clusters_is_out_of_scope_to_the_last_cent(bill: Warehouse) -> None:
+    parts = found(bill, "SELECT out_of_scope_cost, bill_effective_cost, difference FROM bill_reconciliation")
+    assert len(parts) == 6
+    assert all(out_of_scope == whole and difference == 0 for out_of_scope, whole, difference in parts)
+    assert sum(whole for _, whole, _ in parts) == pytest.approx(3632.5598464968, abs=1e-9)
+
+
+def test_what_a_tag_claims_of_it_comes_into_the_ledger_once(bill: Warehouse) -> None:
+    [(key, value)] = found(
+        bill,
+        """
+        SELECT key, value FROM cur_line_items CROSS JOIN UNNEST(tags) AS pairs (key, value)
+        WHERE key LIKE 'user_%' GROUP BY 1, 2 ORDER BY SUM(effective_cost) DESC, 1, 2 LIMIT 1
+        """,
+    )
+    tagged = f"SELECT SUM(effective_cost) AS cost FROM cur_line_items WHERE element_at(tags, '{key}') = '{value}'"
+    [(cost,)] = found(bill, tagged)
+    bill.fill("policy_other_services", [{"tag_key": key, "tag_value": value, "cost_center": "lab"}])
+    ledger = "SELECT cost_category, SUM(effective_cost) AS cost FROM cost_ledger GROUP BY 1"
+    assert found(bill, ledger) == [("other_service", pytest.approx(cost, rel=1e-9))]
+    bill.fill("policy_other_services", [])
+
+
 def test_spot_lines_have_their_instance_type_and_no_size_zone_or_list_price(bill: Warehouse) -> None:
     spot = """
         SELECT instance_type, COUNT(*) AS bill_lines, COUNT(vcpu) + COUNT(memory_gib) + COUNT(list_cost)
