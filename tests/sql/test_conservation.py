@@ -51,6 +51,7 @@ def containers(draw: Callable[..., Any]) -> dict[str, Any]:
         **draw(st.sampled_from(WORKLOADS)),
         **costs,
         "cluster_arn": draw(st.sampled_from(("c1", "c2"))),
+        "account_id": "111122223333",
         "usage_date": start.date(),
         "window_start": start,
         "window_end": start + timedelta(hours=1),

@@ -35,7 +35,7 @@ def test_every_column_of_a_table_is_there_with_what_it_means() -> None:
 
 @pytest.mark.parametrize("name", [table.name for table in TABLES] + [view.name for view in views("cur2")])
 def test_the_types_are_those_that_an_engine_finds(name: str) -> None:
-    found = {column: kind.lower() for column, kind in warehouse({}).columns(name).items()}
+    found = {column.lower(): kind.lower() for column, kind in warehouse({}).columns(name).items()}
     assert {column: kind for column, kind, *_ in _rows(name)} == found
 
 
