@@ -25,7 +25,7 @@ charges AS (
             ELSE 0e0
         END AS seen_hours
     FROM resource_shares AS shares
-    LEFT JOIN clusters ON shares.cluster_key = clusters.listed_key
+    LEFT JOIN clusters ON shares.owning_cluster_key = clusters.listed_key
     WHERE shares.side = 'charge' AND shares.line_class = 'compute'
 ),
 days AS (
