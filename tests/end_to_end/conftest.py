@@ -7,7 +7,10 @@ import boto3
 import pytest
 import sqlalchemy
 
+from pipeline.demo.athena import service as athena
 from tests.captures import opencost, serving
+from tests.conftest import CLUSTER_ARN
+from tests.end_to_end.test_collect import collect
 from tests.served import Installation, serving_demo, serving_s3
 
 Undisturbed = Callable[[str, str], dict[str, bytes]]
@@ -68,3 +71,19 @@ def undisturbed(s3_server: str, opencost_url: str) -> Undisturbed:
         return calm.objects()
 
     return objects
+
+
+@pytest.fixture
+def environment(bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """A lake with one hour of a real server, and an Athena workgroup; nothing is published yet."""
+    athena.install()
+    boto3.client("s3").create_bucket(Bucket="results")
+    boto3.client("athena").create_work_group(
+        Name="chargeback", Configuration={"ResultConfiguration": {"OutputLocation": "s3://results/"}}
+    )
+    monkeypatch.setenv("CHARGEBACK_CLUSTER_ARN", CLUSTER_ARN)
+    monkeypatch.setenv("CHARGEBACK_LAKE", f"s3://{bucket}/chargeback")
+    with serving(opencost("opencost-2026-05")) as upstream:
+        monkeypatch.setenv("CHARGEBACK_KUBECOST_URL", upstream.url)
+        assert collect("19T10").exit_code == 0
+        yield monkeypatch

@@ -1,18 +1,13 @@
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
 from click.testing import Result
 
-from pipeline.demo.athena import service as athena
 from pipeline.relations import views
-from tests.captures import opencost, serving
-from tests.conftest import CLUSTER_ARN
-from tests.end_to_end.test_collect import collect, run
+from tests.end_to_end.test_collect import run
 
-HOUR = "19T10"
 NOW = ("--now", "2026-11-21T12:00:00Z")
 VIEWS = {view.name for view in views("no_cur")}
 TABLES = {
@@ -20,22 +15,6 @@ TABLES = {
     *("policy_cost_centers", "policy_sole_tenancy", "policy_other_services"),
     *("policy_distribution", "policy_markups", "policy_settings"),
 }
-
-
-@pytest.fixture
-def environment(bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """A lake with one hour of a real server, and an Athena workgroup; nothing is published yet."""
-    athena.install()
-    boto3.client("s3").create_bucket(Bucket="results")
-    boto3.client("athena").create_work_group(
-        Name="chargeback", Configuration={"ResultConfiguration": {"OutputLocation": "s3://results/"}}
-    )
-    monkeypatch.setenv("CHARGEBACK_CLUSTER_ARN", CLUSTER_ARN)
-    monkeypatch.setenv("CHARGEBACK_LAKE", f"s3://{bucket}/chargeback")
-    with serving(opencost("opencost-2026-05")) as upstream:
-        monkeypatch.setenv("CHARGEBACK_KUBECOST_URL", upstream.url)
-        assert collect(HOUR).exit_code == 0
-        yield monkeypatch
 
 
 def relations(database: str = "chargeback") -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pyathena import connect
 from tests.bills import CUR1_FULL, CUR1_MIN, CUR2_FULL, LINE, Columns, delivery
 from tests.conftest import CLUSTER_ARN
 from tests.end_to_end.test_collect import run
-from tests.end_to_end.test_publish import NOW, environment, said  # noqa: F401  a fixture
+from tests.end_to_end.test_publish import NOW, said
 
 CLUSTER, REGION = CLUSTER_ARN.rpartition("/")[2], CLUSTER_ARN.split(":")[3]
 
@@ -61,7 +61,7 @@ def asked(sql: str) -> list[tuple[Any, ...]]:
 def test_a_bill_without_lines_yet_is_no_error(
     report: Columns,
     keys: tuple[str, ...],
-    environment: pytest.MonkeyPatch,  # noqa: F811
+    environment: pytest.MonkeyPatch,
 ) -> None:
     declare_bill(report, keys)
     environment.setenv("CHARGEBACK_CUR_TABLE", "billing.cur_data")
@@ -72,7 +72,7 @@ def test_a_bill_without_lines_yet_is_no_error(
     assert run("verify", "--month", "2026-11", *NOW).exit_code == 0
 
 
-def test_a_bill_that_does_not_exist_is_named(environment: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_bill_that_does_not_exist_is_named(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("CHARGEBACK_CUR_TABLE", "billing.cur_data")
     result = run("publish", *NOW)
     assert result.exit_code == 78
@@ -82,7 +82,7 @@ def test_a_bill_that_does_not_exist_is_named(environment: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("report", [CUR1_FULL, CUR2_FULL], ids=["cur1", "cur2"])
 def test_a_bill_without_money_or_owner_is_refused_before_anything_is_asked(
     report: Columns,
-    environment: pytest.MonkeyPatch,  # noqa: F811
+    environment: pytest.MonkeyPatch,
 ) -> None:
     needed = {"line_item_unblended_cost", "line_item_currency_code", "bill_payer_account_id"}
     declare_bill({name: kind for name, kind in report.items() if name not in needed}, keys=())
@@ -93,7 +93,7 @@ def test_a_bill_without_money_or_owner_is_refused_before_anything_is_asked(
     assert not boto3.client("athena").list_query_executions()["QueryExecutionIds"]
 
 
-def test_a_bill_of_no_known_month_is_refused(environment: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_bill_of_no_known_month_is_refused(environment: pytest.MonkeyPatch) -> None:
     months = {"year", "month", "billing_period", "bill_billing_period_start_date"}
     declare_bill({name: kind for name, kind in CUR1_FULL.items() if name not in months}, keys=())
     environment.setenv("CHARGEBACK_CUR_TABLE", "billing.cur_data")
@@ -102,7 +102,7 @@ def test_a_bill_of_no_known_month_is_refused(environment: pytest.MonkeyPatch) ->
     assert "lacks bill_billing_period_start_date." in said(result)
 
 
-def test_a_bill_without_resource_ids_is_published_and_said_to_lack_them(environment: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_bill_without_resource_ids_is_published_and_said_to_lack_them(environment: pytest.MonkeyPatch) -> None:
     declare_bill(CUR1_MIN, keys=())
     environment.setenv("CHARGEBACK_CUR_TABLE", "billing.cur_data")
     result = run("publish", *NOW)
@@ -111,7 +111,7 @@ def test_a_bill_without_resource_ids_is_published_and_said_to_lack_them(environm
     assert asked("SELECT COUNT(*) AS bill_lines FROM cur_line_items") == [(0,)]
 
 
-def test_a_report_1_is_published_and_read_by_its_months(environment: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_report_1_is_published_and_read_by_its_months(environment: pytest.MonkeyPatch) -> None:
     declare_bill(CUR1_FULL, keys=("year", "month"))
     deliver("year=2026/month=9", "2026", "9", lines=[LINE | {"line_item_unblended_cost": 7.0}], columns=CUR1_FULL)
     spot = {"line_item_usage_type": "SpotUsage:m5.large", "line_item_unblended_cost": 0.05, "product_vcpu": ""}
@@ -129,7 +129,7 @@ def test_a_report_1_is_published_and_read_by_its_months(environment: pytest.Monk
 
 
 def test_what_a_report_1_charges_for_the_cluster_is_in_ledger_and_reconciliation(
-    environment: pytest.MonkeyPatch,  # noqa: F811
+    environment: pytest.MonkeyPatch,
 ) -> None:
     declare_bill(CUR1_FULL, keys=("year", "month"))
     ours = LINE | {"resource_tags_aws_eks_cluster_name": CLUSTER, "product_region_code": REGION}
@@ -152,7 +152,7 @@ def test_what_a_report_1_charges_for_the_cluster_is_in_ledger_and_reconciliation
     }
 
 
-def test_a_month_that_had_lines_and_has_none_now_is_refused(environment: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_month_that_had_lines_and_has_none_now_is_refused(environment: pytest.MonkeyPatch) -> None:
     declare_bill(CUR1_FULL, keys=("year", "month"))
     deliver("year=2026/month=9", "2026", "9", lines=[LINE], columns=CUR1_FULL)
     deliver("year=2026/month=11", "2026", "11", lines=[], columns=CUR1_FULL)
@@ -164,7 +164,7 @@ def test_a_month_that_had_lines_and_has_none_now_is_refused(environment: pytest.
     assert run("verify", "--month", "2026-10", *NOW).exit_code == 0, "nothing was ever delivered of it"
 
 
-def test_a_month_between_two_with_lines_had_some_too(environment: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_month_between_two_with_lines_had_some_too(environment: pytest.MonkeyPatch) -> None:
     declare_bill(CUR1_MIN, keys=())
     starts = [datetime(2026, month, 1) for month in (9, 11)]  # noqa: DTZ001  a report's times are naive UTC
     lines = [LINE | {"bill_billing_period_start_date": start} for start in starts]
@@ -200,7 +200,7 @@ OTHER_CURRENCY = LINE | {"line_item_currency_code": "CNY", "line_item_unblended_
 def test_a_bill_that_cannot_be_relied_on_fails_verify_before_anything_is_reckoned_from_it(
     lines: Sequence[Mapping[str, Any]],
     told: tuple[str, str],
-    environment: pytest.MonkeyPatch,  # noqa: F811
+    environment: pytest.MonkeyPatch,
 ) -> None:
     declare_bill(CUR1_FULL, keys=("year", "month"))
     deliver("year=2026/month=11", "2026", "11", lines=lines, columns=CUR1_FULL)
@@ -215,7 +215,7 @@ def test_a_bill_that_cannot_be_relied_on_fails_verify_before_anything_is_reckone
     assert any("allocations_reach_ledger" in line for line in stopped)
 
 
-def test_a_report_of_two_currencies_has_no_sum(environment: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_report_of_two_currencies_has_no_sum(environment: pytest.MonkeyPatch) -> None:
     declare_bill(CUR1_FULL, keys=("year", "month"))
     ours = LINE | {"resource_tags_aws_eks_cluster_name": CLUSTER, "product_region_code": REGION}
     yuan = ours | {"line_item_currency_code": "CNY"}

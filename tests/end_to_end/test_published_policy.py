@@ -6,7 +6,7 @@ import boto3
 import pytest
 
 from tests.end_to_end.test_collect import run
-from tests.end_to_end.test_publish import NOW, environment, said  # noqa: F401  a fixture
+from tests.end_to_end.test_publish import NOW, said
 
 CENTERS = "priority,cost_center,namespace\n10,Jobs,spark-apps\n"
 DISTRIBUTION = "pool,method\nplatform,even\n"
@@ -24,7 +24,7 @@ def charged() -> dict[str, dict[str, float]]:
 
 
 @pytest.fixture
-def policy(tmp_path: Path, environment: pytest.MonkeyPatch) -> Path:  # noqa: F811
+def policy(tmp_path: Path, environment: pytest.MonkeyPatch) -> Path:
     for name, text in (("cost_centers", CENTERS), ("distribution", DISTRIBUTION), ("markups", MARKUPS)):
         (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
     (tmp_path / "README.md").write_text("ours", encoding="utf-8")
@@ -33,7 +33,7 @@ def policy(tmp_path: Path, environment: pytest.MonkeyPatch) -> Path:  # noqa: F8
 
 
 def test_without_a_policy_nothing_has_a_cost_center_and_nothing_is_distributed(
-    environment: pytest.MonkeyPatch,  # noqa: F811
+    environment: pytest.MonkeyPatch,
 ) -> None:
     assert run("publish", *NOW).exit_code == 0
     found = charged()
@@ -75,7 +75,7 @@ def test_what_a_policy_no_longer_says_is_gone(policy: Path) -> None:
     assert jobs["charged_cost"] == pytest.approx(jobs["total"] + jobs["distributed_cost"])
 
 
-def test_a_policy_in_s3_is_read_from_right_below_its_prefix(environment: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_policy_in_s3_is_read_from_right_below_its_prefix(environment: pytest.MonkeyPatch) -> None:
     s3 = boto3.client("s3")
     for key, text in (("policy/cost_centers.csv", CENTERS), ("policy/old/markups.csv", "rubbish"), ("policy/x.md", "")):
         s3.put_object(Bucket="lake", Key=key, Body=text.encode())
@@ -84,7 +84,7 @@ def test_a_policy_in_s3_is_read_from_right_below_its_prefix(environment: pytest.
     assert set(charged()) == {"Jobs", "unassigned"}
 
 
-def test_a_place_without_a_policy_is_named(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:  # noqa: F811
+def test_a_place_without_a_policy_is_named(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for place in ("s3://lake/polcy", str(tmp_path)):
         environment.setenv("CHARGEBACK_POLICY", place)
         result = run("publish", *NOW)
