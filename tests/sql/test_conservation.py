@@ -91,7 +91,7 @@ def bills() -> st.SearchStrategy[Rows]:
     return st.lists(uplift_lines(), max_size=12, unique_by=lambda line: repr(line))
 
 
-@settings(max_examples=40, deadline=None, phases=UNSHRUNK)
+@settings(max_examples=20, deadline=None, phases=UNSHRUNK)
 @given(st.lists(containers(), max_size=12), bills())
 def test_every_cent_of_pods_and_uplift_is_in_the_ledger_and_in_every_mart(pods: Rows, lines: Rows) -> None:
     shipped = refilled({"allocations": pods, "cur": lines})
@@ -104,9 +104,14 @@ def test_every_cent_of_pods_and_uplift_is_in_the_ledger_and_in_every_mart(pods: 
     assert _sum(shipped, "instance_costs") == expected
     with_id = "(SELECT effective_cost FROM cost_ledger WHERE workload_id IS NOT NULL) AS with_id"
     assert _sum(shipped, "job_name_costs") == pytest.approx(_sum(shipped, with_id), rel=1e-9, abs=1e-9)
-    assert {check.name: shipped.query(check.template) for check in checks() if check.severity == "error"} == {
-        check.name: [] for check in checks() if check.severity == "error"
-    }
+
+
+@settings(max_examples=6, deadline=None, phases=UNSHRUNK)
+@given(st.lists(containers(), max_size=12), bills())
+def test_no_check_of_severity_error_finds_anything(pods: Rows, lines: Rows) -> None:
+    shipped = refilled({"allocations": pods, "cur": lines})
+    of_error = {check.name: check.template for check in checks() if check.severity == "error"}
+    assert {name: shipped.query(select) for name, select in of_error.items()} == {name: [] for name in of_error}
 
 
 @settings(max_examples=25, deadline=None, phases=UNSHRUNK)
