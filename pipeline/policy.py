@@ -10,6 +10,7 @@ import pyarrow as pa
 from pipeline.tables import (
     POLICY_COST_CENTERS,
     POLICY_DISTRIBUTION,
+    POLICY_INVOICES,
     POLICY_MARKUPS,
     POLICY_OTHER_SERVICES,
     POLICY_SETTINGS,
@@ -66,6 +67,16 @@ class Markup:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Invoice:
+    """What finance has as the *total* of an invoice, in the bill's currency."""
+
+    line: int
+    billing_period: str
+    invoice_id: str
+    total: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class PolicySettings:
     """What is on or off."""
 
@@ -81,10 +92,11 @@ class Policy:
     other_services: tuple[Rule, ...] = ()
     distribution: tuple[Distribution, ...] = ()
     markups: tuple[Markup, ...] = ()
+    invoices: tuple[Invoice, ...] = ()
     settings: PolicySettings = PolicySettings()
 
 
-_Row = Rule | Distribution | Markup | PolicySettings
+_Row = Rule | Distribution | Markup | Invoice | PolicySettings
 
 
 def policy_tables(policy: Policy) -> Mapping[Table, pa.Table]:
@@ -95,6 +107,7 @@ def policy_tables(policy: Policy) -> Mapping[Table, pa.Table]:
         POLICY_OTHER_SERVICES: _rows(POLICY_OTHER_SERVICES, policy.other_services),
         POLICY_DISTRIBUTION: _rows(POLICY_DISTRIBUTION, policy.distribution),
         POLICY_MARKUPS: _rows(POLICY_MARKUPS, policy.markups),
+        POLICY_INVOICES: _rows(POLICY_INVOICES, policy.invoices),
         POLICY_SETTINGS: _rows(POLICY_SETTINGS, (policy.settings,)),
     }
 
@@ -122,7 +135,10 @@ def contradictions(policy: Policy) -> Iterator[str]:
         yield from (f"{file} line {rule.line}: {reason}" for rule in rules for reason in _incomplete(rule))
         yield from (f"{file} line {sentence}" for sentence in _rivals(rules))
     yield from (f"distribution.csv line {sentence}" for sentence in _wrong_pools(policy.distribution))
-    yield from (f"markups.csv line {sentence}" for sentence in _double_markups(policy.markups))
+    centers = ((row.line, f"the cost center {row.cost_center}") for row in policy.markups)
+    yield from (f"markups.csv line {sentence}" for sentence in _doubles(centers))
+    invoices = ((row.line, f"the invoice {row.invoice_id} of {row.billing_period}") for row in policy.invoices)
+    yield from (f"invoices.csv line {sentence}" for sentence in _doubles(invoices))
 
 
 def markups_of_nobody(policy: Policy) -> Iterator[str]:
@@ -210,9 +226,10 @@ def _wrong_pools(distribution: Iterable[Distribution]) -> Iterator[str]:
             yield f"{row.line}: {row.owner} stands as owner of the method {row.method}; write owner, or empty the cell"
 
 
-def _double_markups(markups: Iterable[Markup]) -> Iterator[str]:
+def _doubles(named: Iterable[tuple[int, str]]) -> Iterator[str]:
+    """Each line that names what a line before it has named."""
     first: dict[str, int] = {}
-    for row in markups:
-        if row.cost_center in first:
-            yield f"{row.line}: line {first[row.cost_center]} has the cost center {row.cost_center} already; leave one"
-        first.setdefault(row.cost_center, row.line)
+    for line, what in named:
+        if what in first:
+            yield f"{line}: line {first[what]} has {what} already; leave one"
+        first.setdefault(what, line)

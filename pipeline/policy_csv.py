@@ -11,11 +11,13 @@ from typing import Any
 
 from pipeline.errors import ConfigurationError
 from pipeline.models import sanitised
+from pipeline.month import Month
 from pipeline.policy import (
     METHODS,
     POOLS,
     UNASSIGNED,
     Distribution,
+    Invoice,
     Markup,
     Policy,
     PolicySettings,
@@ -27,6 +29,7 @@ from pipeline.policy import (
 from pipeline.tables import (
     POLICY_COST_CENTERS,
     POLICY_DISTRIBUTION,
+    POLICY_INVOICES,
     POLICY_MARKUPS,
     POLICY_OTHER_SERVICES,
     POLICY_SETTINGS,
@@ -40,6 +43,7 @@ FILES: Mapping[str, Table] = {
     "other_services.csv": POLICY_OTHER_SERVICES,
     "distribution.csv": POLICY_DISTRIBUTION,
     "markups.csv": POLICY_MARKUPS,
+    "invoices.csv": POLICY_INVOICES,
     "settings.csv": POLICY_SETTINGS,
 }
 """The files of a policy, and the table that each becomes."""
@@ -78,6 +82,7 @@ def _policy(rows: Mapping[str, list[_Cells]]) -> Policy:
         other_services=tuple(Rule(**cells) for cells in rows["other_services.csv"]),
         distribution=tuple(Distribution(**cells) for cells in rows["distribution.csv"]),
         markups=tuple(Markup(**cells) for cells in rows["markups.csv"]),
+        invoices=tuple(Invoice(**cells) for cells in rows["invoices.csv"]),
         settings=settings[0] if settings else PolicySettings(),
     )
 
@@ -181,13 +186,31 @@ def _whole_number(text: str) -> int:
 
 
 def _factor(text: str) -> float:
-    try:
-        factor = float(text)
-    except ValueError:
-        factor = math.nan
+    factor = _number(text)
     if not (math.isfinite(factor) and factor >= 0):
         raise ValueError("write a number such as 1.05 for 5 percent more, or 0.9 for 10 percent less")
     return factor
+
+
+def _amount(text: str) -> float:
+    amount = _number(text)
+    if not math.isfinite(amount):
+        raise ValueError("write an amount such as 1234.56, without a currency")
+    return amount
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _month(text: str) -> str:
+    try:
+        return str(Month.parse(text))
+    except ValueError as error:
+        raise ValueError("write a month such as 2026-10") from error
 
 
 def _cost_center(text: str) -> str:
@@ -227,6 +250,8 @@ def _workload_name(text: str) -> str:
 _READERS: Mapping[str, Callable[[str], object]] = {
     "priority": _whole_number,
     "factor": _factor,
+    "total": _amount,
+    "billing_period": _month,
     "cost_center": _cost_center,
     "owner": _cost_center,
     "workload_name": _workload_name,

@@ -349,6 +349,19 @@ POLICY_MARKUPS = Table(
     partitioned=False,
 )
 
+POLICY_INVOICES = Table(
+    "policy_invoices",
+    "invoice whose total finance has",
+    ("line",),
+    (
+        _LINE,
+        Column("billing_period", TEXT, "Month that the invoice bills, as 2026-10", required=True),
+        Column("invoice_id", TEXT, "ID of the invoice, as the bill has it", required=True),
+        Column("total", DOUBLE, "What the invoice charges, taxes included, in the bill's currency", required=True),
+    ),
+    partitioned=False,
+)
+
 POLICY_SETTINGS = Table(
     "policy_settings",
     "policy: there is always one",
@@ -370,6 +383,7 @@ POLICY_TABLES = (
     POLICY_OTHER_SERVICES,
     POLICY_DISTRIBUTION,
     POLICY_MARKUPS,
+    POLICY_INVOICES,
     POLICY_SETTINGS,
 )
 

@@ -13,7 +13,7 @@ VIEWS = {view.name for view in views("no_cur")}
 TABLES = {
     *("allocations", "nodes", "volumes", "job_runs", "virtual_clusters", "managed_endpoints"),
     *("policy_cost_centers", "policy_sole_tenancy", "policy_other_services"),
-    *("policy_distribution", "policy_markups", "policy_settings"),
+    *("policy_distribution", "policy_markups", "policy_invoices", "policy_settings"),
 }
 
 

@@ -382,5 +382,5 @@ def test_every_spark_or_flink_workload_has_an_id(
     assert (workload.job_run_id is not None) == (workload.kind is WorkloadKind.JOB_RUN)
     flink = workload.kind is WorkloadKind.FLINK
     better = ("eks_subscription_amazonaws_com_emr_internal_id", "app" if flink else "spark_app_selector")
-    if any(labels.get(key) for key in better):
+    if {labels.get(key) or name for key in better} != {name}:
         assert workload.id != f"analytics/{name}", "a pod's name stands in only where nothing better is known"

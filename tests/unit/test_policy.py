@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigurationError
-from pipeline.policy import Distribution, Markup, Policy, PolicySettings, Rule, bill_tag_key, policy_tables
+from pipeline.policy import Distribution, Invoice, Markup, Policy, PolicySettings, Rule, bill_tag_key, policy_tables
 from pipeline.policy_csv import FILES, read_policy
 from pipeline.policy_files import examples
 from pipeline.tables import POLICY_COST_CENTERS, POLICY_DISTRIBUTION, POLICY_SETTINGS, POLICY_TABLES
@@ -47,6 +47,7 @@ def test_a_policy_is_read_line_by_line_whatever_the_spreadsheet_adds() -> None:
         other_services="priority,cost_center,tag_key,tag_value\n10,Ops,aws:eks:cluster-name,prod",
         distribution="pool,method,owner\nidle,owner,Ops\nshared,even,",
         markups="cost_center,factor\nOps,1.05\nRisk,0",
+        invoices="invoice_id,billing_period,total\n0042,2026-10,-1234.5",
         settings="correct_hours\nOn\n",
     )
     assert policy == Policy(
@@ -72,6 +73,7 @@ def test_a_policy_is_read_line_by_line_whatever_the_spreadsheet_adds() -> None:
             Distribution(line=3, pool="shared", method="even"),
         ),
         markups=(Markup(line=2, cost_center="Ops", factor=1.05), Markup(line=3, cost_center="Risk", factor=0.0)),
+        invoices=(Invoice(line=2, billing_period="2026-10", invoice_id="0042", total=-1234.5),),
         settings=PolicySettings(correct_hours=True),
     )
 
@@ -109,6 +111,8 @@ def test_every_mistake_is_named_at_once_with_its_file_and_line() -> None:
         other_services="priority,cost_center,tag_key,tag_value\n1,risk,,risk\n1,risk,--,risk",
         distribution="pool,method,owner\nidel,even,\nidle,fair,\nshared,owner,\nplatform,even,ops\nplatform,none,",
         markups="cost_center,factor\nrisk,1;05\nrisk,-0.1\nrisk,nan\nrisk,2\nrisk,3",
+        invoices="invoice_id,billing_period,total\n"
+        "7,October,1\n7,2026-10,1.234,5\n7,2026-10,USD 7\n7,2026-10,7\n7,2026-10,8",
         settings="correct_hours\nperhaps\noff",
         cost_centres="",
     ) == [
@@ -125,6 +129,9 @@ def test_every_mistake_is_named_at_once_with_its_file_and_line() -> None:
         f"markups.csv line 2: factor is '1;05'; {FACTORS}",
         f"markups.csv line 3: factor is '-0.1'; {FACTORS}",
         f"markups.csv line 4: factor is 'nan'; {FACTORS}",
+        "invoices.csv line 2: billing_period is 'October'; write a month such as 2026-10.",
+        "invoices.csv line 3: 4 cells for 3 columns; quote what has a comma.",
+        "invoices.csv line 4: total is 'USD 7'; write an amount such as 1234.56, without a currency.",
         "settings.csv line 2: correct_hours is 'perhaps'; write on, off.",
         "settings.csv line 3: a second line of settings; leave one.",
         "cost_centers.csv line 6: label_key is filled and label_value is not; fill both or neither.",
@@ -136,6 +143,7 @@ def test_every_mistake_is_named_at_once_with_its_file_and_line() -> None:
         "distribution.csv line 5: ops stands as owner of the method even; write owner, or empty the cell.",
         "distribution.csv line 6: line 5 has the pool platform already; leave one.",
         "markups.csv line 6: line 5 has the cost center risk already; leave one.",
+        "invoices.csv line 6: line 5 has the invoice 7 of 2026-10 already; leave one.",
     ]
 
 

@@ -186,6 +186,7 @@ def test_checks_are_errors_or_warnings_and_say_whether_they_need_a_bill() -> Non
         "focus_rows_conform": ("error", False),
         "focus_usage_is_measured": ("warn", False),
         "instance_hours_add_up": ("error", True),
+        "invoices_have_their_totals": ("error", True),
         "invoices_keep_their_lines": ("error", True),
         "kubecost_covers_instances": ("warn", True),
         "ledger_is_repeatable": ("error", False),
