@@ -1,6 +1,7 @@
 """Verifying: every check of the product, run where the analysts query, and what each one found."""
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from pipeline.errors import CheckFailedError, ContractError
@@ -13,6 +14,7 @@ NO_BILL_YET = "not run: no bill yet"
 STOPPED = "not run: the bill has to be put right first"
 
 _SHOWN_ROWS = 20
+_AT_ONCE = 4  # queries: enough to hide their waiting, and far below what a workgroup may have under way
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,33 @@ def verify(warehouse: Warehouse, month: Month | None, delivered: DeliveredPeriod
         ContractError: the bill had lines of the month, and has none now.
     """
     no_bill = _why_no_bill(warehouse, month, delivered)
+    stopping = [check for check in checks() if check.advice is not None]
+    others = [check for check in checks() if check.advice is None]
     stopped = False
-    for check in checks():
+    for verdict in _verdicts(warehouse, month, stopping, no_bill):
+        stopped = stopped or verdict.broken
+        yield verdict
+    if stopped:
+        yield from (Verdict(check, not_run=STOPPED) for check in others)
+    else:
+        yield from _verdicts(warehouse, month, others, no_bill)
+
+
+def _verdicts(
+    warehouse: Warehouse, month: Month | None, wanted: Iterable[Check], no_bill: str | None
+) -> Iterator[Verdict]:
+    """Run checks side by side, and tell of them in their order."""
+
+    def verdict(check: Check) -> Verdict:
         if check.needs_bill and no_bill:
-            yield Verdict(check, not_run=no_bill)
-        elif stopped and check.advice is None:
-            yield Verdict(check, not_run=STOPPED)
-        else:
-            verdict = Verdict(check, warehouse.query(_offenders(check, month), f"The check {check.name}"))
-            stopped = stopped or (verdict.broken and check.advice is not None)
-            yield verdict
+            return Verdict(check, not_run=no_bill)
+        return Verdict(check, warehouse.query(_offenders(check, month), f"The check {check.name}"))
+
+    side_by_side = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        yield from side_by_side.map(verdict, wanted)
+    finally:
+        side_by_side.shutdown(wait=False, cancel_futures=True)
 
 
 def failed(verdicts: Iterable[Verdict]) -> CheckFailedError | None:

@@ -5,6 +5,8 @@ import shlex
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import TextIO
 
@@ -16,6 +18,7 @@ from pipeline.errors import ChargebackError
 from pipeline.window import rfc3339
 
 _REPORTS = ("job", "virtual-cluster")
+_FORMATS = ("csv", "json")
 _PREPARATION = ("collect", "publish", "verify")
 
 
@@ -35,10 +38,15 @@ def tour(directory: Path, *, serve: bool) -> None:
             keep(stack, directory / "s3")
         reports = directory / "reports"
         reports.mkdir(parents=True, exist_ok=True)
-        for by in _REPORTS:
-            _run(stack, console, "report", "--by", by, stdout=stdout)
-            for form in ("csv", "json"):
-                _run(stack, None, "report", "--by", by, "--format", form, "-o", str(reports / f"{by}.{form}"))
+        with ThreadPoolExecutor(2) as beside:  # writes the files while the tables are shown
+            files = [
+                beside.submit(_run, stack, None, "report", "--by", by, "--format", form, "-o", f"{reports / by}.{form}")
+                for by, form in product(_REPORTS, _FORMATS)
+            ]
+            for by in _REPORTS:
+                _run(stack, console, "report", "--by", by, stdout=stdout)
+        for file in files:
+            file.result()
         _compare_with_truth(stack, reports / "job.json", console)
         _say_where(directory, console)
         if serve:

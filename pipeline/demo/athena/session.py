@@ -124,7 +124,11 @@ class Session:
             self._put_in_place(bound, inside)
             with self._reasons(bound.query):
                 self._connection.execute(f'CREATE TEMP VIEW "{_relation(name)}" AS {bound.sql}')
-                described = self._connection.execute(f'DESCRIBE "{_relation(name)}"').fetchall()
+                # DuckDB noted them when it made the view; to describe it would plan it once more.
+                described = self._connection.execute(
+                    "SELECT column_name FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index",
+                    [_relation(name)],
+                ).fetchall()
         except StatementError as error:
             raise StatementError(f"INVALID_VIEW: {mention}: Failed analyzing stored view '{name}': {error}") from error
         if [row[0].lower() for row in described] != [column.name.lower() for column in view.columns]:
