@@ -64,6 +64,17 @@ def checks() -> tuple[Check, ...]:
     return tuple(sorted(by_name, key=lambda check: check.advice is None))
 
 
+def levels(ordered: Iterable[View]) -> Iterator[tuple[View, ...]]:
+    """Views in dependency order, put together: what a level reads was made with those before it."""
+    left, made = list(ordered), set[str]()
+    names = {view.name for view in left}
+    while left:
+        level = tuple(view for view in left if relations_read(view.template) & names <= made)
+        yield level
+        made |= {view.name for view in level}
+        left = [view for view in left if view.name not in made]
+
+
 def in_dependency_order(unordered: Iterable[View]) -> tuple[View, ...]:
     """Order views so that each comes after those it reads; the same views always come in the same order.
 

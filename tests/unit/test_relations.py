@@ -8,7 +8,7 @@ import pytest
 from sqlglot import exp, parse_one
 
 from pipeline.errors import ConfigurationError
-from pipeline.relations import Source, View, checks, in_dependency_order, relations_read, render, views
+from pipeline.relations import Source, View, checks, in_dependency_order, levels, relations_read, render, views
 from pipeline.tables import TABLES
 
 SOURCES: tuple[Source, ...] = ("cur1", "cur2", "no_cur")
@@ -232,3 +232,15 @@ def _is_bare_text(column: exp.Expr) -> bool:
         results = [branch.args["true"] for branch in column.args["ifs"]] + [column.args.get("default")]
         return any(isinstance(result, exp.Literal) and result.is_string for result in results)
     return isinstance(column, exp.Literal) and column.is_string
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_what_a_level_reads_was_made_with_the_levels_before_it(source: Source) -> None:
+    made: set[str] = set()
+    found = list(levels(views(source)))
+    names = {view.name for view in views(source)}
+    for level in found:
+        assert all(relations_read(view.template) & names <= made for view in level)
+        made |= {view.name for view in level}
+    assert sum(map(len, found)) == len(made) == len(names)
+    assert 4 < len(found) < len(names) / 2, "views side by side"
