@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -90,6 +91,7 @@ def in_dependency_order(unordered: Iterable[View]) -> tuple[View, ...]:
         raise ConfigurationError(f"the views read each other in a circle: {circle}") from error
 
 
+@cache
 def relations_read(template: str) -> frozenset[str]:
     """The names of the tables and views that a template reads; a placeholder is no name yet."""
     tree = parse_one(_PLACEHOLDER.sub('"${placeholder}"', template), read="athena")
