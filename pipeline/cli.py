@@ -14,22 +14,18 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
 
-from pipeline.errors import ChargebackError, ConfigurationError, UsageError, gravest
+from pipeline.errors import ChargebackError, UsageError, gravest
 from pipeline.options import INSTANT, PLACE, acts_at, month_option
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from pipeline.bill import Bill
     from pipeline.bill_delivery import Following
-    from pipeline.catalog import Catalog
     from pipeline.collect import Outcome
     from pipeline.lake import Lake
     from pipeline.models import Location
     from pipeline.month import Month
-    from pipeline.settings import CollectSettings, LakeSettings, Settings
-    from pipeline.verify import DeliveredPeriods
-    from pipeline.warehouse import Warehouse
+    from pipeline.settings import CollectSettings, Settings
 
 log = logging.getLogger(__name__)
 
@@ -90,17 +86,17 @@ def collect(since: datetime | None, until: datetime | None, recollect: bool, ski
 @acts_at
 def publish(dry_run: bool, cur_location: "Location | None", now: datetime) -> None:
     """Declare the tables in Glue and create the views, in dependency order."""
-    from pipeline import connections
+    from pipeline import analytics, connections
     from pipeline.bill_delivery import declare
-    from pipeline.publish import Publisher, statements
+    from pipeline.publish import statements
     from pipeline.settings import LakeSettings, Settings
 
     if dry_run:
         plain = _settings(Settings)
         connections.policy(plain)  # whose mistakes are told before anything is published
-        following = _following(plain, cur_location)
+        following = analytics.following(plain, cur_location)
         declaring = following.statements() if following else ()
-        views = statements(plain.glue_database, _bill(plain, following))
+        views = statements(plain.glue_database, analytics.bill(plain, following))
         click.echo(";\n\n".join([*declaring, *views]) + ";")
         _fail_for_refused(following)
         return
@@ -109,20 +105,12 @@ def publish(dry_run: bool, cur_location: "Location | None", now: datetime) -> No
 
     settings = _settings(LakeSettings)
     policy = connections.policy(settings)
-    following = _following(settings, cur_location)
-    bill = _bill(settings, following)
+    following = analytics.following(settings, cur_location)
+    bill = analytics.bill(settings, following)
     if following is not None:
         declare(connections.session(settings), following)
     first = first_day(connections.s3(settings), settings.lake) or now.date()
-    publisher = Publisher(
-        _catalog(settings, settings.glue_database),
-        _warehouse(settings),
-        settings.glue_database,
-        connections.lake(settings),
-        settings.lake,
-        _version(),
-    )
-    for name in tracked(publisher.publish(bill, policy, first), "Publishing"):
+    for name in tracked(analytics.publisher(settings).publish(bill, policy, first), "Publishing"):
         log.log(_event_level(), "published", extra={"relation": f"{settings.glue_database}.{name}"})
     if bill.table is None:
         click.echo("No bill: CHARGEBACK_CUR_TABLE is not set, so all cost stays estimated.", err=True)
@@ -159,6 +147,7 @@ def status(since: datetime | None, until: datetime | None, form: str, now: datet
 @acts_at
 def verify(month: "Month | None", now: datetime) -> None:  # noqa: ARG001  every command takes --now
     """Run every check over one month, and print the rows that break one."""
+    from pipeline import analytics
     from pipeline.output import offenders_table, verdict_table
     from pipeline.progress import tracked
     from pipeline.report import newest_month
@@ -167,8 +156,8 @@ def verify(month: "Month | None", now: datetime) -> None:  # noqa: ARG001  every
     from pipeline.verify import verify as verdicts_of
 
     settings = _settings(LakeSettings)
-    warehouse = _published(settings)
-    delivered = _delivered(settings)
+    warehouse = analytics.published(settings)
+    delivered = analytics.delivered(settings)
     month = month or newest_month(warehouse)
     verdicts = list(tracked(verdicts_of(warehouse, month, delivered), "Checking"))
     _show(verdict_table(verdicts, month))
@@ -197,6 +186,7 @@ def report(by: str, month: "Month | None", top: int, form: str, output: Path | N
     """Show what was spent, by one dimension."""
     from rich.console import Console
 
+    from pipeline import analytics
     from pipeline.output import fitting_table, plain, reconciliation_table, report_csv, report_json, report_table
     from pipeline.report import dimension, newest_month
     from pipeline.report import report as report_of
@@ -204,7 +194,7 @@ def report(by: str, month: "Month | None", top: int, form: str, output: Path | N
 
     dimension(by)
     settings = _settings(LakeSettings)
-    warehouse = _published(settings)
+    warehouse = analytics.published(settings)
     month = month or newest_month(warehouse)
     if month is None:
         raise UsageError("There is no data yet: collect first.")
@@ -252,73 +242,10 @@ def _settings(kind: "type[_SettingsKind]") -> "_SettingsKind":
     return settings
 
 
-def _catalog(settings: "Settings", database: str) -> "Catalog":
-    from pipeline import connections
-    from pipeline.catalog import Catalog
-
-    return Catalog(connections.session(settings), database)
-
-
-def _warehouse(settings: "Settings") -> "Warehouse":
-    from pipeline import connections
-    from pipeline.warehouse import Warehouse, athena_url
-
-    if settings.sql_url is not None:
-        return Warehouse(settings.sql_url.get_secret_value())
-    region = connections.region(settings)
-    return Warehouse(athena_url(region, settings.glue_database, settings.athena_workgroup))
-
-
-def _published(settings: "LakeSettings") -> "Warehouse":
-    """The engine, once it is certain that there is something to ask."""
-    from pipeline.publish import require_published
-
-    require_published(_catalog(settings, settings.glue_database), settings.glue_database)
-    return _warehouse(settings)
-
-
-def _bill(settings: "Settings", following: "Following | None") -> "Bill":
-    from pipeline.bill import bill_over, find_bill
-
-    if following is not None:
-        return bill_over(following.name, following.table.all_columns)
-    return find_bill(settings.cur_table, lambda database: _catalog(settings, database))
-
-
-def _delivered(settings: "Settings") -> "DeliveredPeriods | None":
-    """How to ask what was delivered of the bill, once it is certain that the views can still read it."""
-    from pipeline.bill import delivered_periods
-
-    table = _bill(settings, None).table
-    if table is None:
-        return None
-    return lambda: delivered_periods(table, lambda database: _catalog(settings, database))
-
-
-def _following(settings: "Settings", location: "Location | None") -> "Following | None":
-    """What the bill's table has to become to follow the export at *location*; None where none is given."""
-    from pipeline import connections
-    from pipeline.bill_delivery import plan
-
-    if location is None:
-        return None
-    if settings.cur_table is None:
-        raise ConfigurationError(
-            "--cur-location declares a table, and nothing says which. Set CHARGEBACK_CUR_TABLE to database.table."
-        )
-    return plan(connections.session(settings), connections.s3(settings), location, settings.cur_table)
-
-
 def _fail_for_refused(following: "Following | None") -> None:
     """A month of the bill that was refused fails the run, once all else is done."""
     if following is not None and following.refused:
         raise gravest(following.refused)
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("emr-eks-chargeback")
 
 
 def _followed(outcomes: "Iterator[Outcome]", count: int) -> "Iterator[Outcome]":

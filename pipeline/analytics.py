@@ -1,0 +1,73 @@
+"""How settings become the catalog, the SQL engine and the bill, for the commands that need them."""
+
+from importlib.metadata import version
+
+from pipeline import connections
+from pipeline.bill import Bill, bill_over, delivered_periods, find_bill
+from pipeline.bill_delivery import Following, plan
+from pipeline.catalog import Catalog
+from pipeline.errors import ConfigurationError
+from pipeline.models import Location
+from pipeline.publish import Publisher, require_published
+from pipeline.settings import LakeSettings, Settings
+from pipeline.verify import DeliveredPeriods
+from pipeline.warehouse import Warehouse, athena_url
+
+
+def published(settings: LakeSettings) -> Warehouse:
+    """The engine, once it is certain that there is something to ask."""
+    require_published(_catalog(settings, settings.glue_database), settings.glue_database)
+    return _warehouse(settings)
+
+
+def publisher(settings: LakeSettings) -> Publisher:
+    """What makes the tables and views."""
+    return Publisher(
+        _catalog(settings, settings.glue_database),
+        _warehouse(settings),
+        settings.glue_database,
+        connections.lake(settings),
+        settings.lake,
+        version("emr-eks-chargeback"),
+    )
+
+
+def bill(settings: Settings, following: Following | None) -> Bill:
+    """The bill as its table is, or as it will be once it is *following* its export."""
+    if following is not None:
+        return bill_over(following.name, following.table.all_columns)
+    return find_bill(settings.cur_table, lambda database: _catalog(settings, database))
+
+
+def delivered(settings: Settings) -> DeliveredPeriods | None:
+    """How to ask what was delivered of the bill, once it is certain that the views can still read it."""
+    table = bill(settings, None).table
+    if table is None:
+        return None
+    return lambda: delivered_periods(table, lambda database: _catalog(settings, database))
+
+
+def following(settings: Settings, location: Location | None) -> Following | None:
+    """What the bill's table has to become to follow the export at *location*; None where none is given.
+
+    Raises:
+        ConfigurationError: nothing names the table.
+    """
+    if location is None:
+        return None
+    if settings.cur_table is None:
+        raise ConfigurationError(
+            "--cur-location declares a table, and nothing says which. Set CHARGEBACK_CUR_TABLE to database.table."
+        )
+    return plan(connections.session(settings), connections.s3(settings), location, settings.cur_table)
+
+
+def _catalog(settings: Settings, database: str) -> Catalog:
+    return Catalog(connections.session(settings), database)
+
+
+def _warehouse(settings: Settings) -> Warehouse:
+    if settings.sql_url is not None:
+        return Warehouse(settings.sql_url.get_secret_value())
+    region = connections.region(settings)
+    return Warehouse(athena_url(region, settings.glue_database, settings.athena_workgroup))
