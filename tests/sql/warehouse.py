@@ -95,11 +95,18 @@ def warehouse(
     return made
 
 
-def refilled(tables: Mapping[str, Rows]) -> Warehouse:
-    """The shipped views over *tables* of the lake or `cur`, in a warehouse that the next call fills anew."""
+def refilled(tables: Mapping[str, Rows], settled: Sequence[str] = ()) -> Warehouse:
+    """The shipped views over *tables* of the lake or `cur`, in a warehouse that the next call fills anew.
+
+    Each view that is *settled*, in that order, is asked once: whatever reads it finds the rows that it answered then.
+    """
     made = _standing()
+    for name in _reads("cur2"):
+        made.connection.execute(f'DROP TABLE IF EXISTS temp."{name}"')
     for name in (*(table.name for table in TABLES), "cur"):
         made.fill(name, tables.get(name, ()))
+    for name in settled:
+        made.connection.execute(f'CREATE TEMP TABLE "{name}" AS FROM main."{name}"')
     return made
 
 

@@ -189,7 +189,8 @@ class Engine:
 
 
 def _select(query: exp.Expr, session: Session, database: str) -> Outcome:
-    columns = athena_columns(described(session.run(query, database), query))
+    result = session.run(query, database)
+    columns = athena_columns(described(tuple((str(name), kind) for name, kind, *_ in result.description), query))
     rows = text_rows(session.rows(query))
     return Outcome("SELECT", columns, rows, session.bytes_read)
 
@@ -204,7 +205,7 @@ def _explain(query: exp.Expr, session: Session, database: str) -> Outcome:
 
 def _storable(query: exp.Expr, session: Session, database: str) -> Described:
     """The columns that a view or table of *query* would have; nothing is read."""
-    columns = described(session.run(query, database, "SELECT * FROM ({}) LIMIT 0"), query)
+    columns = described(session.columns(query, database), query)
     require_storable(columns, query)
     return columns
 

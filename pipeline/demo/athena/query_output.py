@@ -6,7 +6,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import unquote
 
-import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 from duckdb.sqltypes import DuckDBPyType
@@ -17,6 +16,7 @@ from pipeline.demo.athena.dialect import StatementError
 from pipeline.demo.athena.glue_catalog import Column, ViewColumn
 
 Described = tuple[tuple[str, DuckDBPyType], ...]
+"""Names and types of columns."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,13 @@ class Folder:
     path: str
 
 
-def described(result: duckdb.DuckDBPyConnection, query: exp.Expr) -> Described:
-    """Names and types of the result's columns; one without a name is called `_col` and its number."""
+def described(columns: Described, query: exp.Expr) -> Described:
+    """The columns of a query's result as Athena names them: one without a name is called `_col` and its number."""
     selected = query.selects if isinstance(query, exp.Query) else []
     plain = not any(item.is_star for item in selected)
-    columns = [(str(name), kind) for name, kind, *_ in result.description or ()]
     names = [_output_name(item) or f"_col{i}" for i, item in enumerate(selected)] if plain else []
     if len(names) != len(columns):
-        return tuple(columns)
+        return columns
     return tuple((name, kind) for name, (_, kind) in zip(names, columns, strict=True))
 
 

@@ -36,17 +36,21 @@ class TableScan:
         DuckDB hands its filters to Arrow, which opens only the objects whose partition values pass them and
         reads only the columns in use. Columns are matched by name, cast to Glue's types, NULL where absent.
         """
-        serde = table.storage_descriptor.serde_info.serialization_library
-        if serde not in (None, PARQUET_SERDE):
-            raise StatementError(f"NOT_SUPPORTED: table '{name}' is not Parquet but {serde}")
+        schema = self.schema(name, table)
         parquet = ds.ParquetFileFormat(coerce_int96_timestamp_unit="us")
         fragments = [
             parquet.make_fragment(reader, partition_expression=_guarantee(table.partition_keys, values))
             for reader, values in self._objects(name, table)
         ]
-        columns = (*table.storage_descriptor.columns, *table.partition_keys)
-        schema = pa.schema([(column.name, arrow_type(column.type)) for column in columns])
         return ds.FileSystemDataset(fragments, schema, parquet)
+
+    def schema(self, name: Name, table: Table) -> pa.Schema:
+        """The table's columns and partition keys; no object is looked at."""
+        serde = table.storage_descriptor.serde_info.serialization_library
+        if serde not in (None, PARQUET_SERDE):
+            raise StatementError(f"NOT_SUPPORTED: table '{name}' is not Parquet but {serde}")
+        columns = (*table.storage_descriptor.columns, *table.partition_keys)
+        return pa.schema([(column.name, arrow_type(column.type)) for column in columns])
 
     def _objects(self, name: Name, table: Table) -> _Placed:
         """Every object of the table with its partition values: projected, registered, or read off its path."""

@@ -2,19 +2,21 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
+from duckdb.sqltypes import DuckDBPyType
 from sqlglot import exp
 from sqlglot.optimizer.scope import traverse_scope
 
 from pipeline.demo.athena.bucket_objects import Buckets
 from pipeline.demo.athena.dialect import PRELUDE, StatementError, parse, to_duckdb
 from pipeline.demo.athena.glue_catalog import Catalog, Name, Table
+from pipeline.demo.athena.query_output import Described
 from pipeline.demo.athena.scan import TableScan
 from pipeline.demo.athena.statements import full_name, position
 
@@ -49,6 +51,10 @@ _CLASSES = (
 )
 
 
+Columns = tuple[tuple[str, str], ...]
+"""Names of columns, and their types in DuckDB's words."""
+
+
 class _Bound(NamedTuple):
     """A query, the same in DuckDB's SQL, and which tables it reads, each with where it says so."""
 
@@ -57,16 +63,22 @@ class _Bound(NamedTuple):
     tables: tuple[tuple[Name, str], ...]
 
 
+class _View(NamedTuple):
+    """A stored view: its query, and the columns that come out of it."""
+
+    bound: _Bound
+    columns: Columns
+
+
 class Session:
     """A DuckDB connection that knows what the query at hand names, as of *now*."""
 
     def __init__(self, catalog: Catalog, buckets: Buckets, now: datetime) -> None:
         self._catalog, self._now = catalog, now
         self._scan = TableScan(catalog, buckets, now)
-        self._connection = duckdb.connect(config=_CONFIG)
-        self._bound: set[Name] = set()
-        for setting in PRELUDE:
-            self._connection.execute(setting)
+        self._connection = _connection()
+        self._in_place: set[Name] = set()
+        self._views: dict[Name, _View] = {}
 
     @property
     def bytes_read(self) -> int:
@@ -80,7 +92,7 @@ class Session:
     def run(self, query: exp.Expr, database: str, template: str = "{}") -> duckdb.DuckDBPyConnection:
         """Run *query*, put into *template*; `StatementError` with Athena's reason if it fails."""
         bound = _bind(query, database, self._now)
-        self._put_in_place(bound, ())
+        self._put_in_place(bound)
         with self._reasons(query):
             return self._connection.execute(template.format(bound.sql))
 
@@ -92,50 +104,70 @@ class Session:
     def arrow(self, query: exp.Expr, database: str) -> pa.Table:
         """The rows of *query* as one Arrow table."""
         bound = _bind(query, database, self._now)
-        self._put_in_place(bound, ())
+        self._put_in_place(bound)
         with self._reasons(query):
             return self._connection.sql(bound.sql).to_arrow_table()
 
-    def _put_in_place(self, bound: _Bound, inside: tuple[Name, ...]) -> None:
-        """Make the tables and views that a query reads, each once; *inside* are the views around it."""
-        for name, mention in bound.tables:
-            if name not in self._bound:
-                self._put_relation(name, mention, inside)
-                self._bound.add(name)
+    def columns(self, query: exp.Expr, database: str) -> Described:
+        """Names and types of the columns that *query* would have; nothing is read."""
+        planned = self._planned(_bind(query, database, self._now), ())
+        return tuple((name, DuckDBPyType(kind)) for name, kind in planned)
 
-    def _put_relation(self, name: Name, mention: str, inside: tuple[Name, ...]) -> None:
+    def _put_in_place(self, bound: _Bound) -> None:
+        """Make the tables and views that a query reads, each once."""
+        for name, mention in bound.tables:
+            if name in self._in_place:
+                continue
+            table = self._require(name, mention)
+            if table.is_view:
+                view = self._view(name, table, mention, ())
+                self._put_in_place(view.bound)
+                with self._reasons(view.bound.query):
+                    self._connection.execute(f'CREATE TEMP VIEW "{_relation(name)}" AS {view.bound.sql}')
+            else:
+                self._connection.register(_relation(name), self._scan.open(name, table))
+            self._in_place.add(name)
+
+    def _require(self, name: Name, mention: str) -> Table:
         if not self._catalog.has_database(name.database):
             raise StatementError(f"SCHEMA_NOT_FOUND: {mention}: Schema '{name.database}' does not exist")
         table = self._catalog.find(name)
         if table is None:
             raise StatementError(f"TABLE_NOT_FOUND: {mention}: Table '{name}' does not exist")
-        if not table.is_view:
-            self._connection.register(_relation(name), self._scan.open(name, table))
-        elif name in inside:
-            raise StatementError(f"INVALID_VIEW: {mention}: View is recursive: '{name}'")
-        else:
-            self._put_view(name, table, mention, (*inside, name))
+        return table
 
-    def _put_view(self, name: Name, table: Table, mention: str, inside: tuple[Name, ...]) -> None:
-        view = self._catalog.view(table)
+    def _planned(self, bound: _Bound, inside: tuple[Name, ...]) -> Columns:
+        """The columns of a query; *inside* are the views around it."""
+        beneath = {_relation(name): self._columns_of(name, mention, inside) for name, mention in bound.tables}
+        with self._reasons(bound.query):
+            return _columns(bound.sql, tuple(beneath.items()))
+
+    def _columns_of(self, name: Name, mention: str, inside: tuple[Name, ...]) -> Columns:
+        table = self._require(name, mention)
+        if table.is_view:
+            return self._view(name, table, mention, inside).columns
+        return _columns_in_duckdb(self._scan.schema(name, table))
+
+    def _view(self, name: Name, table: Table, mention: str, inside: tuple[Name, ...]) -> _View:
+        """A view, once it is certain that it can still be read and is what it was when it was created."""
+        if name in self._views:
+            return self._views[name]
+        if name in inside:
+            raise StatementError(f"INVALID_VIEW: {mention}: View is recursive: '{name}'")
+        stored = self._catalog.view(table)
         try:
-            now = self._now if _CLOCK.search(view.original_sql) else _ANY_TIME
-            bound = _bind_view(view.original_sql, view.schema, now)
-            self._put_in_place(bound, inside)
-            with self._reasons(bound.query):
-                self._connection.execute(f'CREATE TEMP VIEW "{_relation(name)}" AS {bound.sql}')
-                # DuckDB noted them when it made the view; to describe it would plan it once more.
-                described = self._connection.execute(
-                    "SELECT column_name FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index",
-                    [_relation(name)],
-                ).fetchall()
+            now = self._now if _CLOCK.search(stored.original_sql) else _ANY_TIME
+            bound = _bind_view(stored.original_sql, stored.schema, now)
+            found = _View(bound, self._planned(bound, (*inside, name)))
         except StatementError as error:
             raise StatementError(f"INVALID_VIEW: {mention}: Failed analyzing stored view '{name}': {error}") from error
-        if [row[0].lower() for row in described] != [column.name.lower() for column in view.columns]:
+        if [column.lower() for column, _ in found.columns] != [column.name.lower() for column in stored.columns]:
             raise StatementError(
                 f"VIEW_IS_STALE: {mention}: View '{name}' is stale or in invalid state: "
                 "its columns are not those that it was created with"
             )
+        self._views[name] = found
+        return found
 
     @contextmanager
     def _reasons(self, query: exp.Expr) -> Iterator[None]:
@@ -146,6 +178,37 @@ class Session:
             if broken := self._scan.read.broken:
                 raise StatementError(f"HIVE_BAD_DATA: Not valid Parquet file: {broken}") from error
             raise StatementError(_reason(str(error), type(error), query)) from error
+
+
+def _connection() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config=_CONFIG)
+    for setting in PRELUDE:
+        connection.execute(setting)
+    return connection
+
+
+@lru_cache(maxsize=1024)
+def _columns(sql: str, beneath: tuple[tuple[str, Columns], ...]) -> Columns:
+    """The columns of a query in DuckDB's SQL over relations of those columns.
+
+    A view over views is planned over what those are known to give: DuckDB would plan all of them again.
+    """
+    with closing(_connection()) as connection:
+        for relation, columns in beneath:
+            listed = ", ".join(f"{exp.to_identifier(name, quoted=True).sql('duckdb')} {kind}" for name, kind in columns)
+            connection.execute(f'CREATE TABLE "{relation}" ({listed})')
+        return _description(connection.execute(f"SELECT * FROM ({sql}) LIMIT 0"))  # noqa: S608  as it was bound
+
+
+@lru_cache(maxsize=256)
+def _columns_in_duckdb(schema: pa.Schema) -> Columns:
+    with closing(_connection()) as connection:
+        connection.register("rows", schema.empty_table())
+        return _description(connection.execute("FROM rows"))
+
+
+def _description(result: duckdb.DuckDBPyConnection) -> Columns:
+    return tuple((str(name), str(kind)) for name, kind, *_ in result.description or ())
 
 
 @lru_cache(maxsize=256)
