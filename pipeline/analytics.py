@@ -1,6 +1,9 @@
 """How settings become the catalog, the SQL engine and the bill, for the commands that need them."""
 
+from functools import partial
 from importlib.metadata import version
+
+import boto3
 
 from pipeline import connections
 from pipeline.bill import Bill, bill_over, delivered_periods, find_bill
@@ -14,40 +17,40 @@ from pipeline.verify import DeliveredPeriods
 from pipeline.warehouse import Warehouse, athena_url
 
 
-def published(settings: LakeSettings) -> Warehouse:
+def published(settings: LakeSettings, session: boto3.Session) -> Warehouse:
     """The engine, once it is certain that there is something to ask."""
-    require_published(_catalog(settings, settings.glue_database), settings.glue_database)
-    return _warehouse(settings)
+    require_published(Catalog(session, settings.glue_database), settings.glue_database)
+    return _warehouse(settings, session)
 
 
-def publisher(settings: LakeSettings) -> Publisher:
+def publisher(settings: LakeSettings, session: boto3.Session) -> Publisher:
     """What makes the tables and views."""
     return Publisher(
-        _catalog(settings, settings.glue_database),
-        _warehouse(settings),
+        Catalog(session, settings.glue_database),
+        _warehouse(settings, session),
         settings.glue_database,
-        connections.lake(settings),
+        connections.lake(settings, session),
         settings.lake,
         version("emr-eks-chargeback"),
     )
 
 
-def bill(settings: Settings, following: Following | None) -> Bill:
+def bill(settings: Settings, session: boto3.Session, following: Following | None) -> Bill:
     """The bill as its table is, or as it will be once it is *following* its export."""
     if following is not None:
         return bill_over(following.name, following.table.all_columns)
-    return find_bill(settings.cur_table, lambda database: _catalog(settings, database))
+    return find_bill(settings.cur_table, partial(Catalog, session))
 
 
-def delivered(settings: Settings) -> DeliveredPeriods | None:
+def delivered(settings: Settings, session: boto3.Session) -> DeliveredPeriods | None:
     """How to ask what was delivered of the bill, once it is certain that the views can still read it."""
-    table = bill(settings, None).table
+    table = bill(settings, session, None).table
     if table is None:
         return None
-    return lambda: delivered_periods(table, lambda database: _catalog(settings, database))
+    return lambda: delivered_periods(table, partial(Catalog, session))
 
 
-def following(settings: Settings, location: Location | None) -> Following | None:
+def following(settings: Settings, session: boto3.Session, location: Location | None) -> Following | None:
     """What the bill's table has to become to follow the export at *location*; None where none is given.
 
     Raises:
@@ -59,15 +62,11 @@ def following(settings: Settings, location: Location | None) -> Following | None
         raise ConfigurationError(
             "--cur-location declares a table, and nothing says which. Set CHARGEBACK_CUR_TABLE to database.table."
         )
-    return plan(connections.session(settings), connections.s3(settings), location, settings.cur_table)
+    return plan(session, connections.s3(session), location, settings.cur_table)
 
 
-def _catalog(settings: Settings, database: str) -> Catalog:
-    return Catalog(connections.session(settings), database)
-
-
-def _warehouse(settings: Settings) -> Warehouse:
+def _warehouse(settings: Settings, session: boto3.Session) -> Warehouse:
     if settings.sql_url is not None:
         return Warehouse(settings.sql_url.get_secret_value())
-    region = connections.region(settings)
+    region = connections.region(session)
     return Warehouse(athena_url(region, settings.glue_database, settings.athena_workgroup))

@@ -18,6 +18,7 @@ from pipeline.errors import ChargebackError, UsageError, gravest
 from pipeline.options import INSTANT, PLACE, acts_at, month_option
 
 if TYPE_CHECKING:
+    import boto3
     from rich.table import Table
 
     from pipeline.bill_delivery import Following
@@ -60,7 +61,8 @@ def collect(since: datetime | None, until: datetime | None, recollect: bool, ski
 
     without_pandas()
     settings = _settings(CollectSettings)
-    lake = connections.lake(settings)
+    session = connections.session(settings)
+    lake = connections.lake(settings, session)
     collector = Collector(
         connections.kubecost(settings),
         lake,
@@ -75,7 +77,7 @@ def collect(since: datetime | None, until: datetime | None, recollect: bool, ski
     errors = failures(outcomes, work)
     _say_collected(outcomes, errors)
     if not skip_emr:
-        errors += _refreshed(settings, lake, now)
+        errors += _refreshed(settings, session, lake, now)
     if errors:
         raise gravest(errors)
 
@@ -93,10 +95,11 @@ def publish(dry_run: bool, cur_location: "Location | None", now: datetime) -> No
 
     if dry_run:
         plain = _settings(Settings)
-        connections.policy(plain)  # whose mistakes are told before anything is published
-        following = analytics.following(plain, cur_location)
+        session = connections.session(plain)
+        connections.policy(plain, session)  # whose mistakes are told before anything is published
+        following = analytics.following(plain, session, cur_location)
         declaring = following.statements() if following else ()
-        views = statements(plain.glue_database, analytics.bill(plain, following))
+        views = statements(plain.glue_database, analytics.bill(plain, session, following))
         click.echo(";\n\n".join([*declaring, *views]) + ";")
         _fail_for_refused(following)
         return
@@ -104,13 +107,14 @@ def publish(dry_run: bool, cur_location: "Location | None", now: datetime) -> No
     from pipeline.progress import tracked
 
     settings = _settings(LakeSettings)
-    policy = connections.policy(settings)
-    following = analytics.following(settings, cur_location)
-    bill = analytics.bill(settings, following)
+    session = connections.session(settings)
+    policy = connections.policy(settings, session)
+    following = analytics.following(settings, session, cur_location)
+    bill = analytics.bill(settings, session, following)
     if following is not None:
-        declare(connections.session(settings), following)
-    first = first_day(connections.s3(settings), settings.lake) or now.date()
-    for name in tracked(analytics.publisher(settings).publish(bill, policy, first), "Publishing"):
+        declare(session, following)
+    first = first_day(connections.s3(session), settings.lake) or now.date()
+    for name in tracked(analytics.publisher(settings, session).publish(bill, policy, first), "Publishing"):
         log.log(_event_level(), "published", extra={"relation": f"{settings.glue_database}.{name}"})
     if bill.table is None:
         click.echo("No bill: CHARGEBACK_CUR_TABLE is not set, so all cost stays estimated.", err=True)
@@ -132,7 +136,8 @@ def status(since: datetime | None, until: datetime | None, form: str, now: datet
     from pipeline.status import calendar
 
     settings = _settings(LakeSettings)
-    found = calendar(connections.lake(settings), connections.schedule(settings), now, since, until)
+    lake = connections.lake(settings, connections.session(settings))
+    found = calendar(lake, connections.schedule(settings), now, since, until)
     days = found.days
     if form == "json":
         click.echo(calendar_json(settings.cluster_arn.arn, days), nl=False)
@@ -147,7 +152,7 @@ def status(since: datetime | None, until: datetime | None, form: str, now: datet
 @acts_at
 def verify(month: "Month | None", now: datetime) -> None:  # noqa: ARG001  every command takes --now
     """Run every check over one month, and print the rows that break one."""
-    from pipeline import analytics
+    from pipeline import analytics, connections
     from pipeline.output import offenders_table, verdict_table
     from pipeline.progress import tracked
     from pipeline.report import newest_month
@@ -156,8 +161,9 @@ def verify(month: "Month | None", now: datetime) -> None:  # noqa: ARG001  every
     from pipeline.verify import verify as verdicts_of
 
     settings = _settings(LakeSettings)
-    warehouse = analytics.published(settings)
-    delivered = analytics.delivered(settings)
+    session = connections.session(settings)
+    warehouse = analytics.published(settings, session)
+    delivered = analytics.delivered(settings, session)
     month = month or newest_month(warehouse)
     verdicts = list(tracked(verdicts_of(warehouse, month, delivered), "Checking"))
     _show(verdict_table(verdicts, month))
@@ -186,7 +192,7 @@ def report(by: str, month: "Month | None", top: int, form: str, output: Path | N
     """Show what was spent, by one dimension."""
     from rich.console import Console
 
-    from pipeline import analytics
+    from pipeline import analytics, connections
     from pipeline.output import fitting_table, plain, reconciliation_table, report_csv, report_json, report_table
     from pipeline.report import dimension, newest_month
     from pipeline.report import report as report_of
@@ -194,7 +200,7 @@ def report(by: str, month: "Month | None", top: int, form: str, output: Path | N
 
     dimension(by)
     settings = _settings(LakeSettings)
-    warehouse = analytics.published(settings)
+    warehouse = analytics.published(settings, connections.session(settings))
     month = month or newest_month(warehouse)
     if month is None:
         raise UsageError("There is no data yet: collect first.")
@@ -267,13 +273,15 @@ def _followed(outcomes: "Iterator[Outcome]", count: int) -> "Iterator[Outcome]":
         yield outcome
 
 
-def _refreshed(settings: "CollectSettings", lake: "Lake", now: datetime) -> list[ChargebackError]:
+def _refreshed(
+    settings: "CollectSettings", session: "boto3.Session", lake: "Lake", now: datetime
+) -> list[ChargebackError]:
     """List what EMR has once the hours are safe and told of: a failure here never costs one."""
     from pipeline import connections
     from pipeline.inventory import refresh
 
     try:
-        done = refresh(connections.emr(settings), lake, settings.cluster_arn, now)
+        done = refresh(connections.emr(settings, session), lake, settings.cluster_arn, now)
     except ChargebackError as error:
         log.error(str(error))
         return [error]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def session(settings: Settings) -> boto3.Session:
-    """The AWS SDK's session; where its own chain names no region, the cluster's."""
+    """The AWS SDK's session, one for each run; where its own chain names no region, the cluster's."""
     with translated("Reading the AWS configuration"):
         found = boto3.Session()
         if found.region_name is None and settings.cluster_arn is not None:
@@ -40,43 +40,43 @@ def kubecost(settings: CollectSettings) -> Kubecost:
     )
 
 
-def region(settings: Settings) -> str:
+def region(session: boto3.Session) -> str:
     """The AWS Region that is spoken to.
 
     Raises:
         ConfigurationError: nothing names one.
     """
-    name = session(settings).region_name
+    name = session.region_name
     if not name:
         raise ConfigurationError("No AWS Region is set. Set AWS_REGION, or CHARGEBACK_CLUSTER_ARN.")
     return str(name)
 
 
-def s3(settings: Settings) -> "S3Client":
+def s3(session: boto3.Session) -> "S3Client":
     """Amazon S3."""
     with translated("Connecting to S3"):
-        return session(settings).client("s3", config=CONFIG)
+        return session.client("s3", config=CONFIG)
 
 
-def policy(settings: Settings) -> Policy:
+def policy(settings: Settings, session: boto3.Session) -> Policy:
     """The policy that the setting names, else the examples that ship with the product."""
     match settings.policy:
         case None:
             return read_policy(policy_files.examples(), "the package's sql/policy")
         case Location() as location:
-            return read_policy(policy_files.in_s3(s3(settings), location), location.uri())
+            return read_policy(policy_files.in_s3(s3(session), location), location.uri())
         case directory:
             return read_policy(policy_files.in_directory(directory), str(directory))
 
 
-def lake(settings: LakeSettings) -> Lake:
+def lake(settings: LakeSettings, session: boto3.Session) -> Lake:
     """The lake on S3."""
-    return Lake(s3(settings), settings.lake, settings.cluster_arn)
+    return Lake(s3(session), settings.lake, settings.cluster_arn)
 
 
-def emr(settings: LakeSettings) -> EmrContainers:
+def emr(settings: LakeSettings, session: boto3.Session) -> EmrContainers:
     """The EMR containers API, as far as it concerns our cluster."""
-    return EmrContainers(session(settings), settings.cluster_arn)
+    return EmrContainers(session, settings.cluster_arn)
 
 
 def schedule(settings: Settings) -> Schedule:

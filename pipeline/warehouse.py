@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import pandas as pd
 from botocore.exceptions import BotoCoreError, ClientError
-from sqlalchemy import Engine, Select, create_engine
+from sqlalchemy import Connection, Engine, Select, create_engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import StaticPool
 
 from pipeline.aws import translated
 from pipeline.errors import ConfigurationError, ContractError
@@ -32,11 +34,15 @@ class Answer:
 
 
 class Warehouse:
-    """The engine behind *url*."""
+    """The engine behind *url*.
+
+    All threads share one connection, as PyAthena's and Trino's drivers let them: to make one takes a while.
+    """
 
     def __init__(self, url: str) -> None:
+        self._connecting = Lock()  # without it, threads that ask first at once would each make one
         try:
-            self._engine: Engine = create_engine(url)
+            self._engine: Engine = create_engine(url, poolclass=StaticPool)
         except NoSuchModuleError as error:
             raise ConfigurationError(
                 f"CHARGEBACK_SQL_URL names the dialect {url.partition(':')[0]!r}, which is not installed."
@@ -54,16 +60,20 @@ class Warehouse:
 
     def frame(self, select: Select[*tuple[Any, ...]], what: str) -> pd.DataFrame:
         """The answer to *select* as a frame; *what* names it in errors."""
-        with self._reasons(what), self._engine.connect() as connection:
+        with self._reasons(what), self._connected() as connection:
             return pd.read_sql(select, connection)
 
     def _run(self, sql: str, what: str) -> Answer:
         # Without parameters the driver leaves `%` alone: date_format is full of it.
-        with self._reasons(what), self._engine.connect() as plain:
+        with self._reasons(what), self._connected() as plain:
             result = plain.execution_options(no_parameters=True).exec_driver_sql(sql)
             if not result.returns_rows:
                 return Answer((), ())
             return Answer(tuple(result.keys()), tuple(tuple(row) for row in result))
+
+    def _connected(self) -> Connection:
+        with self._connecting:
+            return self._engine.connect()
 
     @contextmanager
     def _reasons(self, what: str) -> Iterator[None]:

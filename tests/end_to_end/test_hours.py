@@ -308,7 +308,7 @@ def test_hours_that_come_slowly_do_not_wait_for_the_others_of_their_day(
         clock = itertools.count(step=seconds)
         collector = Collector(
             connections.kubecost(settings),
-            connections.lake(settings),
+            connections.lake(settings, connections.session(settings)),
             settings.cluster_arn,
             settings.labels,
             now,

@@ -26,6 +26,7 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "threads": "1",  # sums of doubles come out the same every time
 }
 
+_WITH = re.compile(r"WITH( RECURSIVE)?\b")
 _CLOCK = re.compile(r"\b(now|current_date|current_timestamp|localtimestamp)\b", re.IGNORECASE)
 _ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -77,7 +78,7 @@ class Session:
         self._catalog, self._now = catalog, now
         self._scan = TableScan(catalog, buckets, now)
         self._connection = _connection()
-        self._in_place: set[Name] = set()
+        self._registered: set[Name] = set()
         self._views: dict[Name, _View] = {}
 
     @property
@@ -91,10 +92,9 @@ class Session:
 
     def run(self, query: exp.Expr, database: str, template: str = "{}") -> duckdb.DuckDBPyConnection:
         """Run *query*, put into *template*; `StatementError` with Athena's reason if it fails."""
-        bound = _bind(query, database, self._now)
-        self._put_in_place(bound)
+        sql = self._ready(query, database)
         with self._reasons(query):
-            return self._connection.execute(template.format(bound.sql))
+            return self._connection.execute(template.format(sql))
 
     def rows(self, query: exp.Expr) -> list[tuple[object, ...]]:
         """The rows of the query that `run` started."""
@@ -103,30 +103,42 @@ class Session:
 
     def arrow(self, query: exp.Expr, database: str) -> pa.Table:
         """The rows of *query* as one Arrow table."""
-        bound = _bind(query, database, self._now)
-        self._put_in_place(bound)
+        sql = self._ready(query, database)
         with self._reasons(query):
-            return self._connection.sql(bound.sql).to_arrow_table()
+            return self._connection.sql(sql).to_arrow_table()
 
     def columns(self, query: exp.Expr, database: str) -> Described:
         """Names and types of the columns that *query* would have; nothing is read."""
         planned = self._planned(_bind(query, database, self._now), ())
         return tuple((name, DuckDBPyType(kind)) for name, kind in planned)
 
-    def _put_in_place(self, bound: _Bound) -> None:
-        """Make the tables and views that a query reads, each once."""
+    def _ready(self, query: exp.Expr, database: str) -> str:
+        """*query* in DuckDB's SQL, once the tables that it reads are in place; views are CTEs in front of it.
+
+        DuckDB plans a CTE once for all that read it, and a view of its own for each.
+        """
+        bound = _bind(query, database, self._now)
+        views: dict[str, str] = {}
+        self._read(bound, views)
+        if not views:
+            return bound.sql
+        ctes = ", ".join(f'"{name}" AS ({sql})' for name, sql in views.items())
+        own = _WITH.match(bound.sql)
+        return f"{own[0]} {ctes}, {bound.sql[own.end() :]}" if own else f"WITH {ctes} {bound.sql}"
+
+    def _read(self, bound: _Bound, views: dict[str, str]) -> None:
+        """Put the tables that a query reads in place, and add to *views* those that it reads, each after its own."""
         for name, mention in bound.tables:
-            if name in self._in_place:
+            if name in self._registered or _relation(name) in views:
                 continue
             table = self._require(name, mention)
             if table.is_view:
-                view = self._view(name, table, mention, ())
-                self._put_in_place(view.bound)
-                with self._reasons(view.bound.query):
-                    self._connection.execute(f'CREATE TEMP VIEW "{_relation(name)}" AS {view.bound.sql}')
+                view = self._view(name, table, mention, ()).bound
+                self._read(view, views)
+                views[_relation(name)] = view.sql
             else:
                 self._connection.register(_relation(name), self._scan.open(name, table))
-            self._in_place.add(name)
+                self._registered.add(name)
 
     def _require(self, name: Name, mention: str) -> Table:
         if not self._catalog.has_database(name.database):
@@ -234,7 +246,8 @@ def _bind(query: exp.Expr, database: str, now: datetime) -> _Bound:
         column.set("db", None)
         column.set("catalog", None)
     moment = now.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-    return _Bound(query, to_duckdb(bound.transform(lambda node: _at(moment, node))), tuple(read))
+    at_now = bound.transform(lambda node: _at(moment, node), copy=False)
+    return _Bound(query, to_duckdb(at_now), tuple(read))
 
 
 def _at(moment: str, node: exp.Expr) -> exp.Expr:
