@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 # Libraries and syntax trees are a million objects that stay: to look through them again and again took a quarter of
 # the tests' time.
-gc.freeze()
 gc.set_threshold(100_000, 20, 100)
 
 CLUSTER_ARN = "arn:aws:eks:us-east-1:111122223333:cluster/analytics-prod"
