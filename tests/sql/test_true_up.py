@@ -28,7 +28,9 @@ HOURS = st.integers(min_value=0, max_value=2).map(lambda hours: FIRST_HOUR + tim
 COSTS = st.integers(min_value=0, max_value=1_000_000).map(lambda units: units / 100_000)
 QUANTITIES = st.sampled_from((0.0, 0.25, 0.5, 1.0, 3.0, 7.5))
 FOCUS_CHECKS = {check.name: check.template for check in checks() if check.name.startswith("focus_")}
-LINE_TYPES = ("Usage", "SavingsPlanCoveredUsage", "DiscountedUsage")
+COMMITMENTS = ("SavingsPlanCoveredUsage", "DiscountedUsage")
+COMMITTED = {"compute", "fargate", "bucket"}
+"""What commitments are sold for; buckets stand for all that never has pods."""
 USAGE = {
     "compute": ("AmazonEC2", "AmazonEC2", "BoxUsage:m5.xlarge", "RunInstances", INSTANCES),
     "spot": ("AmazonEC2", None, "SpotUsage:m5.xlarge", "RunInstances:SV001", INSTANCES),
@@ -130,7 +132,8 @@ def lines(draw: Callable[..., Any]) -> Row:
     kind = draw(st.sampled_from(sorted(USAGE)))
     product, service, usage_type, operation, resources = USAGE[kind]
     days = 18 if kind == "tax" else 0
-    line_type = "Tax" if kind == "tax" else draw(st.sampled_from((*LINE_TYPES, "Credit", "TypeOfTomorrow")))
+    line_types = ("Usage", "Credit", "TypeOfTomorrow", *(COMMITMENTS if kind in COMMITTED else ()))
+    line_type = "Tax" if kind == "tax" else draw(st.sampled_from(line_types))
     sold = {"product": {"vcpu": "4", "memory": "16 GiB"}} if kind == "compute" else {}
     return {
         "billing_period": "2026-10",
