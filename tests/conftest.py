@@ -1,10 +1,11 @@
 import gc
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+from xdist.scheduler import LoadFileScheduling
 
 if TYPE_CHECKING:
     from moto.emrcontainers.models import EMRContainersBackend
@@ -14,6 +15,21 @@ if TYPE_CHECKING:
 gc.set_threshold(100_000, 20, 100)
 
 CLUSTER_ARN = "arn:aws:eks:us-east-1:111122223333:cluster/analytics-prod"
+
+
+ASK_THE_DEMO = ("test_demo.py", "test_demo_ledger.py", "test_readme.py")
+
+
+class OneDemo(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """Files go to the workers whole; those that ask the served demo go to one together, for which it starts once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "the demo" if file.endswith(ASK_THE_DEMO) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    return OneDemo(config, log)
 
 
 @pytest.fixture(scope="session")

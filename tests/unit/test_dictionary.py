@@ -11,9 +11,14 @@ from pipeline.dictionary import dictionary, output_types
 from pipeline.errors import ConfigurationError
 from pipeline.relations import views
 from pipeline.tables import TABLES
-from tests.sql.warehouse import warehouse
+from tests.sql.warehouse import Warehouse, warehouse
 
 WRITTEN = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Warehouse:
+    return warehouse({})
 
 
 def test_the_written_dictionary_is_what_make_docs_writes() -> None:
@@ -34,8 +39,8 @@ def test_every_column_of_a_table_is_there_with_what_it_means() -> None:
 
 
 @pytest.mark.parametrize("name", [table.name for table in TABLES] + [view.name for view in views("cur2")])
-def test_the_types_are_those_that_an_engine_finds(name: str) -> None:
-    found = {column.lower(): kind.lower() for column, kind in warehouse({}).columns(name).items()}
+def test_the_types_are_those_that_an_engine_finds(name: str, shipped: Warehouse) -> None:
+    found = {column.lower(): kind.lower() for column, kind in shipped.columns(name).items()}
     assert {column: kind for column, kind, *_ in _rows(name)} == found
 
 
