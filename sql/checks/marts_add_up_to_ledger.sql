@@ -12,7 +12,7 @@ ledger AS (
         CAST(0 AS decimal(38, 12)) AS mart_cost
     FROM cost_ledger
     CROSS JOIN (
-        VALUES ('job_run_costs'), ('virtual_cluster_costs'), ('instance_costs'), ('cost_center_costs')
+        VALUES ('job_run_costs'), ('virtual_cluster_costs'), ('instance_costs')
     ) AS marts (mart)
 ),
 job_runs AS (
@@ -45,16 +45,6 @@ instances AS (
         CAST(effective_cost AS decimal(38, 12)) AS mart_cost
     FROM instance_costs
 ),
-cost_centers AS (
-    SELECT
-        usage_date,
-        cost_category,
-        currency,
-        CAST('cost_center_costs' AS varchar) AS mart,
-        CAST(0 AS decimal(38, 12)) AS ledger_cost,
-        CAST(effective_cost AS decimal(38, 12)) AS mart_cost
-    FROM cost_center_costs
-),
 sides AS (
     SELECT * FROM ledger
     UNION ALL
@@ -63,8 +53,6 @@ sides AS (
     SELECT * FROM virtual_clusters
     UNION ALL
     SELECT * FROM instances
-    UNION ALL
-    SELECT * FROM cost_centers
 ),
 days AS (
     SELECT

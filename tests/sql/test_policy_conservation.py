@@ -16,7 +16,7 @@ COSTS = st.integers(min_value=-1_000_000, max_value=10_000_000).map(lambda cents
 NODES = [{"usage_date": date(2026, 11, 1), "cluster_arn": "c1", "node": "n1", "labels": {"team": "x"}}]
 CENTERS = st.sampled_from(("risk", "ops", "science"))
 CATEGORIES = ("compute", "idle", "shared", "control_plane", "storage", "emr_uplift", "credit", "other_service")
-PROVEN = ("distribution_sums_to_zero", "marts_add_up_to_ledger")
+PROVEN = ("cost_centers_add_up_to_ledger", "distribution_sums_to_zero", "marts_add_up_to_ledger")
 
 
 @st.composite

@@ -180,6 +180,7 @@ def test_checks_are_errors_or_warnings_and_say_whether_they_need_a_bill() -> Non
         "bill_is_attributed": ("error", True),
         "bill_is_delivered_once": ("error", True),
         "bill_lines_are_complete": ("error", True),
+        "cost_centers_add_up_to_ledger": ("error", False),
         "distribution_sums_to_zero": ("error", False),
         "emr_eks_cost_is_ledger_share": ("error", False),
         "focus_adds_up_to_ledger": ("error", False),
