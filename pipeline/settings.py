@@ -135,7 +135,8 @@ class Settings(BaseSettings):
         default=None, description="Directory or s3:// prefix of the policy's CSV files; without it no cost has a center"
     )
     sql_url: SecretStr | None = Field(
-        default=None, description="SQLAlchemy URL of another engine that speaks Trino's SQL"
+        default=None,
+        description="SQLAlchemy URL of another engine that speaks Trino's SQL; `trino://` needs the extra `trino`",
     )
     metrics_namespace: str | None = Field(
         default=None, description="CloudWatch namespace of the run's figures; not used yet"

@@ -44,8 +44,10 @@ class Warehouse:
         try:
             self._engine: Engine = create_engine(url, poolclass=StaticPool)
         except NoSuchModuleError as error:
+            dialect = url.partition(":")[0]
+            package = "emr-eks-chargeback[trino]" if dialect == "trino" else "the package that has it"
             raise ConfigurationError(
-                f"CHARGEBACK_SQL_URL names the dialect {url.partition(':')[0]!r}, which is not installed."
+                f"CHARGEBACK_SQL_URL names the dialect {dialect!r}, which is not installed. Install {package}."
             ) from error
         except ArgumentError as error:
             raise ConfigurationError("CHARGEBACK_SQL_URL is not a SQLAlchemy URL.") from error

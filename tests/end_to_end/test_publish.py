@@ -106,6 +106,24 @@ def test_an_unknown_workgroup_is_one_sentence_of_athenas(environment: pytest.Mon
     assert "Traceback" not in said(result)
 
 
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("nosuchengine://user:hunter2@host/db", "names the dialect 'nosuchengine', which is not installed"),
+        ("hunter2", "is not a SQLAlchemy URL"),
+    ],
+    ids=["unknown dialect", "no URL"],
+)
+def test_an_engine_that_cannot_be_reached_by_its_url_is_one_sentence(
+    url: str, reason: str, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("CHARGEBACK_SQL_URL", url)
+    result = run("publish", *NOW)
+    assert result.exit_code == 78
+    assert reason in said(result)
+    assert "hunter2" not in said(result)
+
+
 def test_a_check_that_finds_rows_fails_verify_and_shows_them(environment: pytest.MonkeyPatch) -> None:
     assert run("publish", *NOW).exit_code == 0
     loss = "SELECT * FROM allocations WHERE workload_kind <> 'platform'"

@@ -78,6 +78,14 @@ def test_the_demos_libraries_are_not_there_without_its_extra(installed: Path) ->
     assert _run(installed, "-c", look) == "[]\n"
 
 
+def test_trino_without_its_client_names_the_extra_that_has_it(installed: Path) -> None:
+    make = "from pipeline.warehouse import Warehouse; Warehouse('trino://user@host/catalog/schema')"
+    told = _run(installed, "-c", f"try: exec({make!r})\nexcept Exception as error: print(error.exit_code, error)")
+    assert told == (
+        "78 CHARGEBACK_SQL_URL names the dialect 'trino', which is not installed. Install emr-eks-chargeback[trino].\n"
+    )
+
+
 def test_the_installed_command_says_its_version(installed: Path) -> None:
     version = distribution("emr-eks-chargeback").version
     assert version in _run(installed, str(installed / "bin" / "chargeback"), "--version")
