@@ -39,7 +39,7 @@ _METADATA = {
 def dictionary() -> str:
     """Write the tables by name, then the views, each after those it reads."""
     sections = [_HEAD, "## Tables\n", *map(_table_section, sorted(TABLES, key=_name))]
-    sections += ["## Views\n", *(_view_section(view, columns) for view, columns in _typed_views())]
+    sections += ["## Views\n", *(_view_section(view, columns) for view, columns in typed_views(lake_types()))]
     return "\n".join(sections)
 
 
@@ -80,11 +80,16 @@ def _athena_type(column: Column) -> str:
     return exp.DataType.build(glue_type(column.type), dialect="hive").sql(_ATHENA).lower()
 
 
-def _typed_views() -> Iterator[tuple[View, dict[str, str]]]:
-    """The views, with their columns' types as they follow from those of the relations that each reads."""
+def lake_types() -> MappingSchema:
+    """The columns of the tables and their types in Athena's words."""
     known = MappingSchema(dialect=_ATHENA)
     for table in TABLES:
         known.add_table(table.name, {column.name: _athena_type(column) for column in _columns(table)})
+    return known
+
+
+def typed_views(known: MappingSchema) -> Iterator[tuple[View, dict[str, str]]]:
+    """The views, with their columns' types as they follow from what each reads; they, too, are *known* then."""
     # Every kind of bill gives the same columns; this one says their types without the bill's own table.
     templates = {view.name: view.template for view in views("no_cur")}
     for view in views("cur2"):
@@ -99,10 +104,14 @@ def output_types(select: str, known: MappingSchema) -> dict[str, str]:
     Raises:
         ConfigurationError: the type of a column does not follow from the SQL.
     """
+    return {column.alias_or_name: _type_of(column) for column in typed(select, known).selects}
+
+
+def typed(select: str, known: MappingSchema) -> exp.Query:
+    """A query with a type on every expression, as far as it follows from the relations that it reads."""
     tree = parse_one(select, read=_ATHENA).assert_is(exp.Query)
     qualified = qualify(tree, schema=known, dialect=_ATHENA)
-    typed = annotate_types(qualified, schema=known, dialect=_ATHENA, expression_metadata=_METADATA)
-    return {column.alias_or_name: _type_of(column) for column in typed.selects}
+    return annotate_types(qualified, schema=known, dialect=_ATHENA, expression_metadata=_METADATA)
 
 
 def _type_of(column: exp.Expr) -> str:

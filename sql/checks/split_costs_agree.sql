@@ -9,10 +9,11 @@ WITH
 sides AS (
     SELECT
         usage_date,
-        split_part(resource_id, ':pod/', 1) || ':cluster/' || split_part(resource_id, '/', 2) AS cluster_arn,
+        split_part(resource_id, ':pod/', 1)
+            || ':cluster/' || NULLIF(split_part(resource_id, '/', 2), '') AS cluster_arn,
         split_parent_resource_id AS instance_id,
         date_trunc('hour', usage_start) AS hour_start,
-        split_part(resource_id, '/', 3) || '/' || split_part(resource_id, '/', 4) AS pod_key,
+        NULLIF(split_part(resource_id, '/', 3), '') || '/' || NULLIF(split_part(resource_id, '/', 4), '') AS pod_key,
         CAST(
             CASE
                 WHEN usage_type LIKE '%vCPU-Hours' THEN 'cpu'

@@ -67,7 +67,7 @@ named AS (
         -- own ID, as /KIND/ID.
         CASE WHEN is_emr_on_eks THEN NULLIF(split_part(resource_id, '/', 2), '') END AS emr_kind,
         CASE WHEN is_emr_on_eks THEN NULLIF(split_part(resource_id, '/', 3), '') END AS emr_id,
-        CASE WHEN is_emr_on_eks THEN split_part(resource_id, '/', 4) END AS emr_child_kind,
+        CASE WHEN is_emr_on_eks THEN NULLIF(split_part(resource_id, '/', 4), '') END AS emr_child_kind,
         CASE WHEN is_emr_on_eks THEN NULLIF(split_part(resource_id, '/', 5), '') END AS emr_child_id
     FROM charges
 ),
