@@ -127,7 +127,7 @@ def test_a_pod_has_one_compute_row_in_the_ledger(pods: Rows) -> None:
 def test_no_pod_multiplies_an_uplift_row(pods: Rows, lines: Rows) -> None:
     shipped = refilled({"allocations": pods, "cur": lines})
     in_ledger = "SELECT COUNT(*) AS rows_found FROM cost_ledger WHERE cost_state <> 'estimated'"
-    assert shipped.query(in_ledger) == shipped.query("SELECT COUNT(*) AS rows_found FROM emr_uplift")
+    assert shipped.query(in_ledger) == shipped.query("SELECT COUNT(*) AS rows_found FROM resource_charges")
 
 
 @settings(max_examples=25, deadline=None, phases=UNSHRUNK)
