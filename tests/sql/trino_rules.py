@@ -12,7 +12,7 @@ _TEXTS = {exp.DType.VARCHAR, exp.DType.TEXT, exp.DType.CHAR}
 _DOUBLES = {exp.DType.DOUBLE, exp.DType.FLOAT}
 _NOT_IN_TRINO = {TokenType.DCOLON, TokenType.ILIKE, TokenType.QUALIFY}
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
-_LEVELS = "(VALUES (1, DATE '2026-10-13', 'a/b', MAP(ARRAY['app'], ARRAY['x']))) AS pods (id, usage_date, path, labels)"
+_PODS = "(VALUES (1, DATE '2026-10-13', 'a/b', MAP(ARRAY['app'], ARRAY['x']))) AS pods (id, usage_date, path, labels)"
 
 
 @dataclass(frozen=True)
@@ -116,14 +116,14 @@ def _foreign_words(statement: Statement) -> Iterator[object]:
 RULES = (
     Rule(
         "a map is asked by element_at",
-        f"SELECT labels['team'] AS team FROM {_LEVELS}",
-        f"SELECT element_at(labels, 'team') AS team FROM {_LEVELS}",
+        f"SELECT labels['team'] AS team FROM {_PODS}",
+        f"SELECT element_at(labels, 'team') AS team FROM {_PODS}",
         _subscripts,
     ),
     Rule(
         "a part that may be missing or empty is NULL",
-        f"SELECT split_part(path, '/', 3) AS part FROM {_LEVELS}",
-        f"SELECT NULLIF(split_part(path, '/', 3), '') AS part FROM {_LEVELS}",
+        f"SELECT split_part(path, '/', 3) AS part FROM {_PODS}",
+        f"SELECT NULLIF(split_part(path, '/', 3), '') AS part FROM {_PODS}",
         _unguarded_parts,
     ),
     Rule(
@@ -134,20 +134,20 @@ RULES = (
     ),
     Rule(
         "a date is compared with a date",
-        f"SELECT id FROM {_LEVELS} WHERE usage_date >= '2026-10-01'",
-        f"SELECT id FROM {_LEVELS} WHERE usage_date >= DATE '2026-10-01'",
+        f"SELECT id FROM {_PODS} WHERE usage_date >= '2026-10-01'",
+        f"SELECT id FROM {_PODS} WHERE usage_date >= DATE '2026-10-01'",
         _mixed_comparisons,
     ),
     Rule(
         "an alias is no column of its own SELECT",
-        f"SELECT upper(path) AS shout FROM {_LEVELS} GROUP BY shout",
-        f"SELECT upper(path) AS shout FROM {_LEVELS} GROUP BY 1",
+        f"SELECT upper(path) AS shout FROM {_PODS} GROUP BY shout",
+        f"SELECT upper(path) AS shout FROM {_PODS} GROUP BY 1",
         _aliases_as_columns,
     ),
     Rule(
         "a column that USING merges has no table",
-        f"SELECT pods.id FROM {_LEVELS} LEFT JOIN (VALUES 1) AS runs (id) USING (id)",
-        f"SELECT id FROM {_LEVELS} LEFT JOIN (VALUES 1) AS runs (id) USING (id)",
+        f"SELECT pods.id FROM {_PODS} LEFT JOIN (VALUES 1) AS runs (id) USING (id)",
+        f"SELECT id FROM {_PODS} LEFT JOIN (VALUES 1) AS runs (id) USING (id)",
         _qualified_after_using,
     ),
     Rule(
@@ -158,8 +158,8 @@ RULES = (
     ),
     Rule(
         "the partition column is passed through",
-        f"SELECT date_trunc('month', usage_date) AS usage_date FROM {_LEVELS}",
-        f"SELECT usage_date AS usage_date FROM {_LEVELS}",
+        f"SELECT date_trunc('month', usage_date) AS usage_date FROM {_PODS}",
+        f"SELECT usage_date AS usage_date FROM {_PODS}",
         _computed_partitions,
         of_checks=False,  # those are of a month, not asked for a day
     ),
