@@ -32,7 +32,7 @@ serve: $(READY) ## the same, and leave the stack up for your own queries
 	$(BIN)/chargeback demo --serve
 
 test: $(READY) ## run every test
-	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 soak: $(READY) ## kill 200 collecting runs at random moments, and see each healed
 	SOAK_KILLS=200 $(BIN)/python -m pytest --numprocesses 2 tests/end_to_end/test_kills.py

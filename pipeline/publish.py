@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -17,11 +16,10 @@ from pipeline.models import Location
 from pipeline.policy import OBJECT_NAME, Policy, policy_tables
 from pipeline.relations import View, levels, views
 from pipeline.tables import TABLES
-from pipeline.warehouse import Warehouse
+from pipeline.warehouse import Warehouse, side_by_side
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 4  # statements: a view is made in a second, most of it waiting
 _BLOG_VIEWS = frozenset({"compute_cost", "emr_eks_cost"})
 
 
@@ -51,9 +49,8 @@ class Publisher:
         for table in TABLES:
             self.catalog.declare(table, self.location, first_day, self.version, names)
             yield table.name
-        with ThreadPoolExecutor(_AT_ONCE) as side_by_side:
-            for level in levels(planned):
-                yield from side_by_side.map(partial(self._create, bill), level)
+        for level in levels(planned):
+            yield from side_by_side(partial(self._create, bill), level)
 
     def _create(self, bill: Bill, view: View) -> str:
         self.warehouse.create_view(f'"{self.database}"."{view.name}"', bill.select(view))

@@ -7,6 +7,7 @@ from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from itertools import chain
 from typing import Literal
 
 from sqlglot import exp, parse_one
@@ -65,30 +66,34 @@ def checks() -> tuple[Check, ...]:
     return tuple(sorted(by_name, key=lambda check: check.advice is None))
 
 
-def levels(ordered: Iterable[View]) -> Iterator[tuple[View, ...]]:
-    """Views in dependency order, put together: what a level reads was made with those before it."""
-    left, made = list(ordered), set[str]()
-    names = {view.name for view in left}
-    while left:
-        level = tuple(view for view in left if relations_read(view.template) & names <= made)
-        yield level
-        made |= {view.name for view in level}
-        left = [view for view in left if view.name not in made]
-
-
 def in_dependency_order(unordered: Iterable[View]) -> tuple[View, ...]:
     """Order views so that each comes after those it reads; the same views always come in the same order.
 
     Raises:
         ConfigurationError: views read each other in a circle.
     """
+    return tuple(chain.from_iterable(levels(unordered)))
+
+
+def levels(unordered: Iterable[View]) -> Iterator[tuple[View, ...]]:
+    """The same, put together: what a level reads is in the levels before it.
+
+    Raises:
+        ConfigurationError: views read each other in a circle.
+    """
     by_name = {view.name: view for view in sorted(unordered, key=lambda view: view.name)}
-    graph = {name: sorted(relations_read(view.template) & by_name.keys()) for name, view in by_name.items()}
+    sorter = TopologicalSorter(
+        {name: sorted(relations_read(view.template) & by_name.keys()) for name, view in by_name.items()}
+    )
     try:
-        return tuple(by_name[name] for name in TopologicalSorter(graph).static_order())
+        sorter.prepare()
     except CycleError as error:
         circle = " reads ".join(reversed(error.args[1]))
         raise ConfigurationError(f"the views read each other in a circle: {circle}") from error
+    while sorter.is_active():
+        level = sorter.get_ready()
+        yield tuple(by_name[name] for name in level)
+        sorter.done(*level)
 
 
 @cache

@@ -1,20 +1,18 @@
 """Verifying: every check of the product, run where the analysts query, and what each one found."""
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from pipeline.errors import CheckFailedError, ContractError
 from pipeline.month import Month
 from pipeline.relations import Check, checks
-from pipeline.warehouse import Answer, Warehouse
+from pipeline.warehouse import Answer, Warehouse, side_by_side
 
 NO_CUR = "not run: no CUR, no bill yet"
 NO_BILL_YET = "not run: no bill yet"
 STOPPED = "not run: the bill has to be put right first"
 
 _SHOWN_ROWS = 20
-_AT_ONCE = 4  # queries: enough to hide their waiting, and far below what a workgroup may have under way
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,9 @@ def verify(warehouse: Warehouse, month: Month | None, delivered: DeliveredPeriod
         ContractError: the bill had lines of the month, and has none now.
     """
     no_bill = _why_no_bill(warehouse, month, delivered)
-    stopping = [check for check in checks() if check.advice is not None]
-    others = [check for check in checks() if check.advice is None]
+    every = checks()
+    stopping = [check for check in every if check.advice is not None]
+    others = [check for check in every if check.advice is None]
     stopped = False
     for verdict in _verdicts(warehouse, month, stopping, no_bill):
         stopped = stopped or verdict.broken
@@ -72,11 +71,7 @@ def _verdicts(
             return Verdict(check, not_run=no_bill)
         return Verdict(check, warehouse.query(_offenders(check, month), f"The check {check.name}"))
 
-    side_by_side = ThreadPoolExecutor(_AT_ONCE)
-    try:
-        yield from side_by_side.map(verdict, wanted)
-    finally:
-        side_by_side.shutdown(wait=False, cancel_futures=True)
+    return side_by_side(verdict, wanted)
 
 
 def failed(verdicts: Iterable[Verdict]) -> CheckFailedError | None:

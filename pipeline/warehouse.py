@@ -1,10 +1,11 @@
 """The SQL engine: Athena, or any other that SQLAlchemy reaches and that speaks Trino's SQL."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import pandas as pd
@@ -23,6 +24,20 @@ def athena_url(region: str, database: str, workgroup: str) -> str:
     """The SQLAlchemy URL of Athena; credentials and endpoint come from the AWS SDK's own chain."""
     options = urlencode({"work_group": workgroup, "poll_interval": _POLL_SECONDS})
     return f"awsathena+rest://:@athena.{quote(region)}.amazonaws.com:443/{quote(database)}?{options}"
+
+
+_AT_ONCE = 4  # statements: enough to hide their waiting, and far below what a workgroup may have under way
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def side_by_side(ask: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+    """Ask for each of *items*, a few at once, and tell of them in their order; after an error no more are begun."""
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        yield from pool.map(ask, items)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 gc.set_threshold(100_000, 20, 100)
 
 CLUSTER_ARN = "arn:aws:eks:us-east-1:111122223333:cluster/analytics-prod"
-
-
 ASK_THE_DEMO = ("test_demo.py", "test_demo_ledger.py", "test_readme.py")
 
 
@@ -28,8 +26,8 @@ class OneDemo(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
         return "the demo" if file.endswith(ASK_THE_DEMO) else file
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
-    return OneDemo(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return OneDemo(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -91,7 +91,7 @@ def bills() -> st.SearchStrategy[Rows]:
     return st.lists(uplift_lines(), max_size=12, unique_by=lambda line: repr(line))
 
 
-@settings(max_examples=20, deadline=None, phases=UNSHRUNK)
+@settings(max_examples=40, deadline=None, phases=UNSHRUNK)
 @given(st.lists(containers(), max_size=12), bills())
 def test_every_cent_of_pods_and_uplift_is_in_the_ledger_and_in_every_mart(pods: Rows, lines: Rows) -> None:
     shipped = refilled({"allocations": pods, "cur": lines}, settled=("cost_ledger",))
@@ -106,7 +106,7 @@ def test_every_cent_of_pods_and_uplift_is_in_the_ledger_and_in_every_mart(pods: 
     assert _sum(shipped, "job_name_costs") == pytest.approx(_sum(shipped, with_id), rel=1e-9, abs=1e-9)
 
 
-@settings(max_examples=6, deadline=None, phases=UNSHRUNK)
+@settings(max_examples=40, deadline=None, phases=UNSHRUNK)
 @given(st.lists(containers(), max_size=12), bills())
 def test_no_check_of_severity_error_finds_anything(pods: Rows, lines: Rows) -> None:
     shipped = refilled({"allocations": pods, "cur": lines}, settled=("cost_ledger", "attributed_costs"))

@@ -22,6 +22,7 @@ from pipeline.demo.athena.query_output import (
     glue_columns,
     parquet_files,
     require_storable,
+    result_columns,
     text_rows,
 )
 from pipeline.demo.athena.session import Session
@@ -189,8 +190,7 @@ class Engine:
 
 
 def _select(query: exp.Expr, session: Session, database: str) -> Outcome:
-    result = session.run(query, database)
-    columns = athena_columns(described(tuple((str(name), kind) for name, kind, *_ in result.description), query))
+    columns = athena_columns(described(result_columns(session.run(query, database)), query))
     rows = text_rows(session.rows(query))
     return Outcome("SELECT", columns, rows, session.bytes_read)
 

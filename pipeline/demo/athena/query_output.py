@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import unquote
 
+import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 from duckdb.sqltypes import DuckDBPyType
@@ -25,6 +26,11 @@ class Folder:
 
     values: tuple[str, ...]
     path: str
+
+
+def result_columns(result: duckdb.DuckDBPyConnection) -> Described:
+    """Names and types as DuckDB has them."""
+    return tuple((str(name), kind) for name, kind, *_ in result.description or ())
 
 
 def described(columns: Described, query: exp.Expr) -> Described:

@@ -16,7 +16,7 @@ from sqlglot.optimizer.scope import traverse_scope
 from pipeline.demo.athena.bucket_objects import Buckets
 from pipeline.demo.athena.dialect import PRELUDE, StatementError, parse, to_duckdb
 from pipeline.demo.athena.glue_catalog import Catalog, Name, Table
-from pipeline.demo.athena.query_output import Described
+from pipeline.demo.athena.query_output import Described, result_columns
 from pipeline.demo.athena.scan import TableScan
 from pipeline.demo.athena.statements import full_name, position
 
@@ -220,7 +220,7 @@ def _columns_in_duckdb(schema: pa.Schema) -> Columns:
 
 
 def _description(result: duckdb.DuckDBPyConnection) -> Columns:
-    return tuple((str(name), str(kind)) for name, kind, *_ in result.description or ())
+    return tuple((name, str(kind)) for name, kind in result_columns(result))
 
 
 @lru_cache(maxsize=256)
