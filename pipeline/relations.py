@@ -1,7 +1,7 @@
 """The SQL that ships with the product: which views and checks there are, and in which order the views are made."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -103,6 +103,23 @@ def relations_read(template: str) -> frozenset[str]:
     ctes = {cte.alias for cte in tree.find_all(exp.CTE)}
     tables = {table.name for table in tree.find_all(exp.Table)}
     return frozenset(tables - ctes - {"${placeholder}"})
+
+
+def inlined(select: str, definitions: Mapping[str, str]) -> str:
+    """*select* with the views that it reads, and those that these read, as CTEs in front of it.
+
+    *definitions* are the views' SELECTs by name, each after those it reads.
+    """
+    wanted = set(relations_read(select))
+    needed: list[str] = []
+    for name in reversed(definitions):
+        if name in wanted:
+            wanted |= relations_read(definitions[name])
+            needed.append(name)
+    if not needed:
+        return select
+    ctes = ",\n".join(f'"{name}" AS (\n{definitions[name].rstrip()}\n)' for name in reversed(needed))
+    return f"WITH\n{ctes}\n\nSELECT * FROM (\n{select.rstrip()}\n) AS asked"
 
 
 def render(template: str, **identifiers: str) -> str:

@@ -4,11 +4,22 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
+import duckdb
 import pytest
 from sqlglot import exp, parse_one
 
 from pipeline.errors import ConfigurationError
-from pipeline.relations import Source, View, checks, in_dependency_order, levels, relations_read, render, views
+from pipeline.relations import (
+    Source,
+    View,
+    checks,
+    in_dependency_order,
+    inlined,
+    levels,
+    relations_read,
+    render,
+    views,
+)
 from pipeline.tables import TABLES
 
 SOURCES: tuple[Source, ...] = ("cur1", "cur2", "no_cur")
@@ -71,6 +82,22 @@ def test_views_that_read_each_other_are_refused() -> None:
 def test_a_cte_and_a_placeholder_are_no_relations() -> None:
     template = "WITH a AS (SELECT x FROM ${cur_table}), b AS (SELECT x FROM a) SELECT x FROM b JOIN c ON TRUE"
     assert relations_read(template) == {"c"}
+
+
+def test_views_that_are_read_stand_before_the_query_each_after_those_it_reads() -> None:
+    definitions = {
+        "bottom": "SELECT 1 AS cost",
+        "other": "SELECT 2 AS cost",
+        "middle": "SELECT cost FROM bottom",
+        "top": "WITH parts AS (SELECT cost FROM middle) SELECT cost FROM parts",
+    }
+    statement = inlined("SELECT cost FROM top", definitions)
+    assert [cte.alias for cte in parse_one(statement, read="athena").ctes] == ["bottom", "middle", "top"]
+    assert duckdb.sql(statement).fetchall() == [(1,)]
+
+
+def test_a_query_that_reads_no_view_stays_as_it_is() -> None:
+    assert inlined("SELECT 1 AS cost", {"bottom": "SELECT 2 AS cost"}) == "SELECT 1 AS cost"
 
 
 def test_a_placeholder_becomes_a_quoted_qualified_name() -> None:
