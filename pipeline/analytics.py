@@ -1,5 +1,6 @@
 """How settings become the catalog, the SQL engine and the bill, for the commands that need them."""
 
+from datetime import date
 from functools import partial
 from importlib.metadata import version
 
@@ -10,8 +11,12 @@ from pipeline.bill import Bill, bill_over, delivered_periods, find_bill
 from pipeline.bill_delivery import Following, plan
 from pipeline.catalog import Catalog
 from pipeline.errors import ConfigurationError
+from pipeline.ledger import LedgerState
+from pipeline.ledger_catalog import LedgerCatalog
+from pipeline.ledger_files import LedgerFiles
 from pipeline.models import Location
 from pipeline.publish import Publisher, require_published
+from pipeline.refresh import Refresher
 from pipeline.settings import LakeSettings, Settings
 from pipeline.verify import DeliveredPeriods
 from pipeline.warehouse import Warehouse, athena_url
@@ -23,16 +28,30 @@ def published(settings: LakeSettings, session: boto3.Session) -> Warehouse:
     return _warehouse(settings, session)
 
 
-def publisher(settings: LakeSettings, session: boto3.Session) -> Publisher:
-    """What makes the tables and views."""
+def publisher(settings: LakeSettings, session: boto3.Session, of: Bill) -> Publisher:
+    """What makes the tables and views over the bill *of*."""
+    warehouse = _warehouse(settings, session)
     return Publisher(
         Catalog(session, settings.glue_database),
-        _warehouse(settings, session),
+        warehouse,
         settings.glue_database,
         connections.lake(settings, session),
         settings.lake,
         version("emr-eks-chargeback"),
+        _refresher(settings, session, warehouse, of),
     )
+
+
+def refresher(settings: LakeSettings, session: boto3.Session) -> Refresher:
+    """What fills the ledger, once it is certain that there is one."""
+    return _refresher(settings, session, published(settings, session), bill(settings, session, None))
+
+
+def ledger_states(settings: LakeSettings, session: boto3.Session) -> dict[date, LedgerState]:
+    """How each day of the ledger stands to what it follows from; nothing while there is no ledger."""
+    if not LedgerCatalog(session, settings.glue_database, settings.lake).stands:
+        return {}
+    return refresher(settings, session).states()
 
 
 def bill(settings: Settings, session: boto3.Session, following: Following | None) -> Bill:
@@ -63,6 +82,17 @@ def following(settings: Settings, session: boto3.Session, location: Location | N
             "--cur-location declares a table, and nothing says which. Set CHARGEBACK_CUR_TABLE to database.table."
         )
     return plan(session, connections.s3(session), location, settings.cur_table)
+
+
+def _refresher(settings: LakeSettings, session: boto3.Session, warehouse: Warehouse, of: Bill) -> Refresher:
+    return Refresher(
+        warehouse,
+        LedgerCatalog(session, settings.glue_database, settings.lake),
+        LedgerFiles(connections.s3(session), settings.lake),
+        of,
+        partial(Catalog, session),
+        settings.glue_database,
+    )
 
 
 def _warehouse(settings: Settings, session: boto3.Session) -> Warehouse:

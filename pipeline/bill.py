@@ -1,16 +1,18 @@
 """The bill: which Cost and Usage Report a table holds, and how our SQL is fitted to the columns that it has."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sqlglot import exp, parse_one
 
-from pipeline.catalog import Catalog
+from pipeline.catalog import Catalog, Relation
 from pipeline.errors import ConfigurationError, ContractError
-from pipeline.relations import Source, View, render, source_template
+from pipeline.relations import Source, View, render, source_template, views
 
 _PLACEHOLDER = "${cur_table}"
 _QUOTED_PLACEHOLDER = f'"{_PLACEHOLDER}"'
+_TEMPLATED = re.compile(r"\$\{(\w+)\}")
 _TAG_PREFIX = "resource_tags_"
 _ARRAY_LITERAL = 254
 """Athena takes at most so many elements in an array literal, since Java takes no more arguments."""
@@ -45,6 +47,10 @@ class Bill:
         if _PLACEHOLDER not in view.template or self.table is None:
             return render(view.template)
         return render(fitted(view.template, self.columns), cur_table=self.table)
+
+    def definitions(self) -> dict[str, str]:
+        """The SELECTs of all views by name, fitted to this bill, each after those it reads."""
+        return {view.name: self.select(view) for view in views(self.source)}
 
     def absent(self) -> list[str]:
         """The columns that we would read and that the table lacks; they are NULL."""
@@ -94,9 +100,29 @@ def source_of(columns: Mapping[str, str]) -> Source:
 
 def delivered_periods(table: str, catalog_of: Callable[[str], Catalog]) -> frozenset[str]:
     """The billing periods (`YYYY-MM`) that Glue has a partition of; none where partitions are not registered."""
+    return frozenset(registered_folders(table, catalog_of))
+
+
+def registered_folders(table: str, catalog_of: Callable[[str], Catalog]) -> dict[str, list[str]]:
+    """Where each billing period's lines lie; nothing where partitions are not registered, or by no period."""
     database, _, name = table.partition(".")
-    partitions = catalog_of(database).partitions(name)
-    return frozenset(period for values in partitions if (period := _period_of(values)))
+    folders: dict[str, list[str]] = {}
+    for partition in catalog_of(database).partitions(name):
+        if period := _period_of(partition.values):
+            folders.setdefault(period, []).append(partition.folder)
+    return folders
+
+
+def folder_of(relation: Relation, period: str) -> str:
+    """Where a *period*'s lines lie in a table without registered partitions: as projected, else anywhere in it."""
+    if not relation.is_projected:
+        return relation.location
+    year, month = period.split("-")
+    digits = relation.parameters.get("projection.month.digits", "1")
+    values = {"billing_period": period, "year": year, "month": str(int(month)).zfill(int(digits))}
+    template = relation.parameters.get("storage.location.template", "")
+    folder = _TEMPLATED.sub(lambda found: values.get(found[1], found[0]), template)
+    return relation.location if not folder or "${" in folder else folder
 
 
 def fitted(template: str, columns: Mapping[str, str]) -> str:

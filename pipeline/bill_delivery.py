@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from pipeline.bill_catalog import BillCatalog
 from pipeline.bill_table import BillTable, statements
-from pipeline.catalog import Catalog, glue_type
+from pipeline.catalog import Catalog
 from pipeline.cur_export import CurExport, Delivery, NotParquetError, NotYetDeliveredError, find_export
 from pipeline.errors import ChargebackError, ConfigurationError, ContractError
+from pipeline.glue_types import glue_type
 from pipeline.models import Location
 
 if TYPE_CHECKING:

@@ -6,11 +6,12 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import boto3
-import pyarrow as pa
 
 from pipeline.aws import translated
+from pipeline.glue_types import glue_type, partition_columns
+from pipeline.ledger_table import PUBLISHED_TABLES
 from pipeline.models import Location
-from pipeline.tables import PARTITION_KEY, TABLES, Column, Table
+from pipeline.tables import PARTITION_KEY, Table
 
 if TYPE_CHECKING:
     from awswrangler.typing import AthenaPartitionProjectionSettings
@@ -29,6 +30,20 @@ class Relation:
     is_view: bool
     columns: dict[str, str]
     parameters: dict[str, str]
+    location: str = ""
+
+    @property
+    def is_projected(self) -> bool:
+        """Whether its partitions follow from its parameters, and are registered nowhere."""
+        return self.parameters.get("projection.enabled", "").lower() == "true"
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A registered partition: the values of its columns, and the folder in S3 that has its rows."""
+
+    values: dict[str, str]
+    folder: str
 
 
 class Catalog:
@@ -71,17 +86,21 @@ class Catalog:
             except self._glue.exceptions.EntityNotFoundException:
                 return None
 
-    def partitions(self, name: str) -> list[dict[str, str]]:
-        """The values of a table's registered partitions, by column; none where they are projected."""
+    def partitions(self, name: str) -> list[Partition]:
+        """A table's registered partitions; none where they are projected."""
         with translated(f"Listing the partitions of {self._database}.{name}"):
             table = dict(self._glue.get_table(DatabaseName=self._database, Name=name)["Table"])
-            if _relation(table).parameters.get("projection.enabled", "").lower() == "true":
+            if _relation(table).is_projected:
                 return []
             keys = [str(column["Name"]).lower() for column in _columns(table, "PartitionKeys")]
             pages = self._glue.get_paginator("get_partitions").paginate(
                 DatabaseName=self._database, TableName=name, ExcludeColumnSchema=True
             )
-            return [dict(zip(keys, found["Values"], strict=True)) for page in pages for found in page["Partitions"]]
+            found = [partition for page in pages for partition in page["Partitions"]]
+        return [
+            Partition(dict(zip(keys, of["Values"], strict=True)), of.get("StorageDescriptor", {}).get("Location", ""))
+            for of in found
+        ]
 
     def declare(self, table: Table, location: Location, first_day: date, version: str, views: Iterable[str]) -> None:
         """Create *table* over the objects at *location*, or bring it up to date in place.
@@ -103,49 +122,24 @@ class Catalog:
                     column.name: column.comment for column in (*table.columns, *partition_columns(table))
                 },
                 description=f"One row per {table.grain}.",
-                parameters={_MADE_BY: version, _VIEWS: ",".join(sorted(views))},
+                parameters=marks(version, views),
                 mode="overwrite",  # of the definition: awswrangler updates the table in place
                 athena_partition_projection_settings=_projection(place, first_day) if table.partitioned else None,
                 boto3_session=self._session,
             )
 
 
-USAGE_DATE = Column(PARTITION_KEY, pa.date32(), "UTC day of the window; the partition")
-
-
-def partition_columns(table: Table) -> tuple[Column, ...]:
-    """The columns that stand in the keys of the table's objects, not in the objects."""
-    return (USAGE_DATE,) if table.partitioned else ()
+def marks(version: str, views: Iterable[str]) -> dict[str, str]:
+    """The parameters that make a table ours; the names of the *views* that are ours are kept on it."""
+    return {_MADE_BY: version, _VIEWS: ",".join(sorted(views))}
 
 
 def foreign(relations: dict[str, Relation], views: Iterable[str]) -> list[str]:
     """The names that we are about to use and that stand for something that we did not make."""
-    ours = {table.name for table in TABLES if (r := relations.get(table.name)) and _MADE_BY in r.parameters}
+    ours = {table.name for table in PUBLISHED_TABLES if (r := relations.get(table.name)) and _MADE_BY in r.parameters}
     claimed = {name for table in ours for name in relations[table].parameters.get(_VIEWS, "").split(",")}
-    wanted = {table.name for table in TABLES} | set(views)
+    wanted = {table.name for table in PUBLISHED_TABLES} | set(views)
     return sorted(name for name in wanted & set(relations) if name not in ours | claimed)
-
-
-def glue_type(kind: pa.DataType) -> str:
-    """How Glue writes an Arrow type; KeyError for one that no table of ours or of the bill has."""
-    if pa.types.is_map(kind):
-        return f"map<{glue_type(kind.key_type)},{glue_type(kind.item_type)}>"
-    if pa.types.is_timestamp(kind):
-        return "timestamp"
-    if pa.types.is_decimal(kind):
-        return f"decimal({kind.precision},{kind.scale})"
-    return _GLUE_TYPES[kind]
-
-
-_GLUE_TYPES = {
-    pa.string(): "string",
-    pa.float64(): "double",
-    pa.float32(): "float",
-    pa.int64(): "bigint",
-    pa.int32(): "int",
-    pa.bool_(): "boolean",
-    pa.date32(): "date",
-}
 
 
 def _projection(place: str, first_day: date) -> "AthenaPartitionProjectionSettings":
@@ -158,12 +152,13 @@ def _projection(place: str, first_day: date) -> "AthenaPartitionProjectionSettin
 
 def _relation(table: dict[str, object]) -> Relation:
     described = [*_columns(table.get("StorageDescriptor"), "Columns"), *_columns(table, "PartitionKeys")]
-    parameters = table.get("Parameters")
+    parameters, storage = table.get("Parameters"), table.get("StorageDescriptor")
     return Relation(
         name=str(table["Name"]),
         is_view=table.get("TableType") == "VIRTUAL_VIEW",
         columns={str(column["Name"]).lower(): str(column.get("Type", "")) for column in described},
         parameters={str(k): str(v) for k, v in parameters.items()} if isinstance(parameters, dict) else {},
+        location=str(storage.get("Location", "")) if isinstance(storage, dict) else "",
     )
 
 

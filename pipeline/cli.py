@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import click
 
 from pipeline.errors import ChargebackError, UsageError, gravest
-from pipeline.options import INSTANT, PLACE, acts_at, month_option
+from pipeline.options import INSTANT, MONTH, PLACE, acts_at, month_option
 
 if TYPE_CHECKING:
     import boto3
@@ -114,7 +114,8 @@ def publish(dry_run: bool, cur_location: "Location | None", now: datetime) -> No
     if following is not None:
         declare(session, following)
     first = first_day(connections.s3(session), settings.lake) or now.date()
-    for name in tracked(analytics.publisher(settings, session).publish(bill, policy, first), "Publishing"):
+    published = analytics.publisher(settings, session, bill).publish(policy, first, now)
+    for name in tracked(published, "Publishing"):
         log.log(_event_level(), "published", extra={"relation": f"{settings.glue_database}.{name}"})
     if bill.table is None:
         click.echo("No bill: CHARGEBACK_CUR_TABLE is not set, so all cost stays estimated.", err=True)
@@ -124,27 +125,52 @@ def publish(dry_run: bool, cur_location: "Location | None", now: datetime) -> No
 
 
 @cli.command()
+@click.option("--month", type=MONTH, help="Compute this month anew (YYYY-MM), whatever it was computed from.")
+@acts_at
+def refresh(month: "Month | None", now: datetime) -> None:
+    """Compute the ledger's days again whose pods, bill or policy changed."""
+    from pipeline import analytics, connections
+    from pipeline.ledger import PATIENCE
+    from pipeline.progress import tracked
+    from pipeline.settings import LakeSettings
+
+    settings = _settings(LakeSettings)
+    refresher = analytics.refresher(settings, connections.session(settings))
+    days = replaced = 0
+    for done in tracked(refresher.refresh(now, PATIENCE, month), "Refreshing"):
+        facts = {"unit": str(done.unit), "replaced": len(done.replaced), "same": len(done.same)}
+        log.log(_event_level(), "ledger refreshed", extra=facts)
+        days, replaced = days + len(done.unit.days), replaced + len(done.replaced)
+    click.echo(f"Days computed again: {days}. Days whose rows were replaced: {replaced}.")
+
+
+@cli.command()
 @click.option("--since", type=INSTANT, help="First hour to show; two weeks unless given.")
 @click.option("--until", type=INSTANT, help="Show hours before this one.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @acts_at
 def status(since: datetime | None, until: datetime | None, form: str, now: datetime) -> None:
-    """Show which hours are collected, settled, rejected, missing or lost."""
-    from pipeline import connections
+    """Show which hours are collected, settled, rejected, missing or lost, and which days' costs are current."""
+    from pipeline import analytics, connections
     from pipeline.output import calendar_json, calendar_table
     from pipeline.settings import LakeSettings
     from pipeline.status import calendar
 
     settings = _settings(LakeSettings)
-    lake = connections.lake(settings, connections.session(settings))
-    found = calendar(lake, connections.schedule(settings), now, since, until)
-    days = found.days
+    session = connections.session(settings)
+    found = calendar(connections.lake(settings, session), connections.schedule(settings), now, since, until)
+    errors: list[ChargebackError] = [*found.errors]
+    try:
+        ledger = analytics.ledger_states(settings, session)
+    except ChargebackError as error:  # who may only read the lake still sees the hours
+        ledger = {}
+        errors.append(error)
     if form == "json":
-        click.echo(calendar_json(settings.cluster_arn.arn, days), nl=False)
+        click.echo(calendar_json(settings.cluster_arn.arn, found.days, ledger), nl=False)
     else:
-        _show(calendar_table(days))
-    if found.errors:
-        raise gravest(found.errors)
+        _show(calendar_table(found.days, ledger))
+    if errors:
+        raise gravest(errors)
 
 
 @cli.command()
@@ -164,8 +190,9 @@ def verify(month: "Month | None", now: datetime) -> None:  # noqa: ARG001  every
     session = connections.session(settings)
     warehouse = analytics.published(settings, session)
     delivered = analytics.delivered(settings, session)
+    ledger = analytics.ledger_states(settings, session)
     month = month or newest_month(warehouse)
-    verdicts = list(tracked(verdicts_of(warehouse, month, delivered), "Checking"))
+    verdicts = list(tracked(verdicts_of(warehouse, month, delivered, ledger), "Checking"))
     _show(verdict_table(verdicts, month))
     for verdict in verdicts:
         if verdict.broken:

@@ -8,10 +8,11 @@ from sqlglot import Dialect, MappingSchema, exp, parse_one
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 
-from pipeline.catalog import glue_type, partition_columns
 from pipeline.errors import ConfigurationError
+from pipeline.glue_types import glue_type, partition_columns
+from pipeline.ledger_table import PUBLISHED_TABLES
 from pipeline.relations import View, relations_read, views
-from pipeline.tables import TABLES, Column, Table
+from pipeline.tables import Column, Table
 
 _HEAD = """\
 # Data dictionary
@@ -38,7 +39,7 @@ _METADATA = {
 
 def dictionary() -> str:
     """Write the tables by name, then the views, each after those it reads."""
-    sections = [_HEAD, "## Tables\n", *map(_table_section, sorted(TABLES, key=_name))]
+    sections = [_HEAD, "## Tables\n", *map(_table_section, sorted(PUBLISHED_TABLES, key=_name))]
     sections += ["## Views\n", *(_view_section(view, columns) for view, columns in typed_views(lake_types()))]
     return "\n".join(sections)
 
@@ -83,7 +84,7 @@ def _athena_type(column: Column) -> str:
 def lake_types() -> MappingSchema:
     """The columns of the tables and their types in Athena's words."""
     known = MappingSchema(dialect=_ATHENA)
-    for table in TABLES:
+    for table in PUBLISHED_TABLES:
         known.add_table(table.name, {column.name: _athena_type(column) for column in _columns(table)})
     return known
 

@@ -59,6 +59,7 @@ class Place(click.ParamType[Location]):
 
 
 INSTANT = Instant()
+MONTH = MonthOf()
 PLACE = Place()
 
 
@@ -70,4 +71,4 @@ def acts_at(command: _Command) -> _Command:
     return now(command)
 
 
-month_option = click.option("--month", type=MonthOf(), help="The newest with data unless given.")
+month_option = click.option("--month", type=MONTH, help="The newest with data unless given.")

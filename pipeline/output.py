@@ -3,8 +3,9 @@
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import date
 
 import pandas as pd
 from rich import box
@@ -13,6 +14,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.ledger import LedgerState
 from pipeline.month import Month
 from pipeline.report import TOTAL, Reconciliation, Report
 from pipeline.status import DayStatus, HourState
@@ -27,6 +29,11 @@ _MARKS = {  # one character an hour, and its colour
     HourState.NOT_DUE: (".", "dim"),
     HourState.BEFORE_HISTORY: (" ", ""),
     HourState.UNREADABLE: ("!", "bold red"),
+}
+_LEDGER_STATES = {
+    LedgerState.CURRENT: Text("current", style="green"),
+    LedgerState.STALE: Text("stale", style="yellow"),
+    LedgerState.MISSING: Text("missing", style="red"),
 }
 _HEADINGS = {"emr_uplift": "EMR uplift", "workload_id": "ID", "workload_name": "name", "workload_kind": "kind"}
 _NOTHING = "-"
@@ -132,14 +139,16 @@ def offenders_table(verdict: Verdict) -> Table:
     return table
 
 
-def calendar_table(days: Sequence[DayStatus]) -> Table:
-    """The calendar of hours, a line a day."""
+def calendar_table(days: Sequence[DayStatus], ledger: Mapping[date, LedgerState]) -> Table:
+    """The calendar of hours, a line a day, with the state of its costs in the *ledger*."""
     legend = ", ".join(f"{mark} {state.replace('_', ' ')}" for state, (mark, _) in _MARKS.items() if mark.strip())
-    table = Table(title="Hours collected, UTC", caption=f"{legend}; * from the day's set", box=box.SIMPLE_HEAD)
+    caption = f"{legend}; * from the day's set\n{_ledger_in_all(ledger)}"
+    table = Table(title="Hours collected, UTC", caption=caption, box=box.SIMPLE_HEAD)
     table.add_column("day", no_wrap=True)
     table.add_column("00     06     12     18", no_wrap=True)
     for heading in ("missing", "lost", "rows", "estimated cost"):
         table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("ledger", no_wrap=True)
     for day in days:
         counts = day.counts
         table.add_row(
@@ -148,16 +157,21 @@ def calendar_table(days: Sequence[DayStatus]) -> Table:
             *(str(counts[state] or "") for state in (HourState.MISSING, HourState.LOST)),
             f"{day.rows:,}" if day.rows else "",
             _money(day.estimated_cost) if day.rows else "",
+            _LEDGER_STATES[ledger[day.usage_date]] if day.usage_date in ledger else "",
         )
     return table
 
 
-def calendar_json(cluster_arn: str, days: Sequence[DayStatus]) -> str:
-    """The calendar as JSON: every hour's state by its start, null if not asked for, and how many are in each."""
+def calendar_json(cluster_arn: str, days: Sequence[DayStatus], ledger: Mapping[date, LedgerState]) -> str:
+    """The calendar as JSON: every hour's state by its start, null if not asked for, and how many are in each.
+
+    Of the *ledger*, the state of each day (null if it has none), and how many of all its days are in each.
+    """
     counts: Counter[HourState] = sum((day.counts for day in days), Counter())
     document = {
         "cluster_arn": cluster_arn,
         "hours": {state: counts[state] for state in HourState},
+        "ledger": {state: sum(of == state for of in ledger.values()) for state in LedgerState},
         "days": [
             {
                 "usage_date": f"{day.usage_date}",
@@ -165,11 +179,18 @@ def calendar_json(cluster_arn: str, days: Sequence[DayStatus]) -> str:
                 "hours": list(day.hours),
                 "rows": day.rows,
                 "estimated_cost": day.estimated_cost,
+                "ledger": ledger.get(day.usage_date),
             }
             for day in days
         ],
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def _ledger_in_all(ledger: Mapping[date, LedgerState]) -> str:
+    counts = Counter(ledger.values())
+    told = ", ".join(f"{counts[state]} {state}" for state in LedgerState if counts[state])
+    return f"days in the ledger: {told}" if told else "no ledger yet"
 
 
 def _hours(day: DayStatus) -> Text:

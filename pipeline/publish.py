@@ -1,20 +1,22 @@
 """Publishing: the tables and views, declared where the analysts find them."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from functools import partial
 
 import pyarrow as pa
 
 from pipeline.bill import Bill
-from pipeline.catalog import Catalog, foreign
+from pipeline.catalog import Catalog, foreign, marks
 from pipeline.errors import ConfigurationError
 from pipeline.lake import Lake
+from pipeline.ledger_table import COST_LEDGER, LEDGER_TABLES
 from pipeline.models import Location
 from pipeline.policy import OBJECT_NAME, Policy, policy_tables
-from pipeline.relations import View, levels, views
+from pipeline.refresh import Refresher
+from pipeline.relations import View, levels, reading_from, views
 from pipeline.tables import TABLES
 from pipeline.warehouse import Warehouse, side_by_side
 
@@ -33,14 +35,17 @@ class Publisher:
     lake: Lake
     location: Location
     version: str
+    refresher: Refresher
 
-    def publish(self, bill: Bill, policy: Policy, first_day: date) -> Iterator[str]:
+    def publish(self, policy: Policy, first_day: date, now: datetime) -> Iterator[str]:
         """Write the policy, declare the tables, create the views in dependency order; yields each name once it stands.
+
+        The ledger is filled as soon as the views that it follows from are there, before those that read it.
 
         Raises:
             ConfigurationError: one of the names stands for something that we did not make.
         """
-        planned = views(bill.source)
+        planned = views(self.refresher.bill.source)
         names = [view.name for view in planned]
         self.catalog.create_database()
         self._refuse_foreign(names)
@@ -49,11 +54,20 @@ class Publisher:
         for table in TABLES:
             self.catalog.declare(table, self.location, first_day, self.version, names)
             yield table.name
-        for level in levels(planned):
-            yield from side_by_side(partial(self._create, bill), level)
+        self.refresher.catalog.declare(marks(self.version, names))
+        yield from (table.name for table in LEDGER_TABLES)
+        reading = {view.name for view in reading_from(COST_LEDGER.name, planned)}
+        yield from self._created(view for view in planned if view.name not in reading)
+        for refreshed in self.refresher.refresh(now, timedelta(0)):
+            yield f"{COST_LEDGER.name} of {refreshed.unit}"
+        yield from self._created(view for view in planned if view.name in reading)
 
-    def _create(self, bill: Bill, view: View) -> str:
-        self.warehouse.create_view(f'"{self.database}"."{view.name}"', bill.select(view))
+    def _created(self, planned: Iterable[View]) -> Iterator[str]:
+        for level in levels(planned):
+            yield from side_by_side(self._create, level)
+
+    def _create(self, view: View) -> str:
+        self.warehouse.create_view(f'"{self.database}"."{view.name}"', self.refresher.bill.select(view))
         return view.name
 
     def _refuse_foreign(self, names: list[str]) -> None:

@@ -71,6 +71,21 @@ class Warehouse:
         """Create the view *name* (quoted) over *select*, or replace it."""
         self._run(f"CREATE OR REPLACE VIEW {name} AS\n{select}", f"Creating the view {name}")
 
+    def unload(self, select: str, folder: str, partitioned_by: str, table: str, what: str) -> None:
+        """Write the rows of *select* as Parquet into the empty *folder* (`s3://…/`), a folder in it for each partition.
+
+        *table* (quoted) is a name that an engine without UNLOAD may use for it, as long as it writes.
+        """
+        if self._engine.dialect.name == "awsathena":
+            properties = f"format = 'PARQUET', compression = 'ZSTD', partitioned_by = ARRAY['{partitioned_by}']"
+            self._run(f"UNLOAD (\n{select}\n) TO '{folder}' WITH ({properties})", what)
+            return
+        properties = f"format = 'PARQUET', external_location = '{folder}', partitioned_by = ARRAY['{partitioned_by}']"
+        try:
+            self._run(f"CREATE TABLE {table} WITH ({properties}) AS\n{select}", what)
+        finally:
+            self._run(f"DROP TABLE IF EXISTS {table}", f"Dropping {table}")
+
     def query(self, sql: str, what: str) -> Answer:
         """Run *sql* as it stands; *what* names it in errors."""
         return self._run(sql, what)

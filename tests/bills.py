@@ -6,8 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.catalog import glue_type
 from pipeline.demo.bill.columns import CUR_2
+from pipeline.glue_types import glue_type
 
 Columns = dict[str, str]
 

@@ -16,12 +16,14 @@ def load(s3: "S3Client", directory: Path, bucket: str) -> int:
     return len(files)
 
 
-def save(s3: "S3Client", directory: Path, bucket: str) -> int:
-    """Bring *directory* to what *bucket* holds; returns how many files that changed."""
+def save(s3: "S3Client", directory: Path, bucket: str, without: str) -> int:
+    """Bring *directory* to what *bucket* holds, *without* keys that begin so; returns how many files that changed."""
     former = _files(directory, bucket)
     changed = 0
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
         for listed in page.get("Contents", []):
+            if listed["Key"].startswith(without):
+                continue
             file = former.pop(listed["Key"], None)
             body = s3.get_object(Bucket=bucket, Key=listed["Key"])["Body"].read()
             if file is None or file.read_bytes() != body:

@@ -15,12 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from moto.server import ThreadedMotoServer
 
-from pipeline.catalog import glue_type
 from pipeline.demo import emr_containers, persistence
 from pipeline.demo.athena import service as athena
 from pipeline.demo.bill.line_items import line_items
 from pipeline.demo.estate.estate import Estate, build_estate
 from pipeline.demo.kubecost import api as kubecost_api
+from pipeline.glue_types import glue_type
+from pipeline.ledger_table import COST_LEDGER
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
@@ -36,6 +37,7 @@ DATABASE = "athenacurcfn_c_u_r"  # the bill's own, as the AWS blog has it: its q
 BILL_TABLE = "cur_data"
 WORKGROUP = "chargeback"
 
+_LAKE_PREFIX = "chargeback"
 _BILL_PREFIX = "cur/chargeback/data"
 _BILL_PERIOD = "2026-10"
 _BILL_PERIOD_PREFIX = f"{_BILL_PREFIX}/BILLING_PERIOD={_BILL_PERIOD}"
@@ -77,9 +79,14 @@ def running(directory: Path) -> Iterator[Stack]:
 
 
 def keep(stack: Stack, directory: Path) -> int:
-    """Keep the lake and the bill in *directory*; returns how many files changed."""
+    """Keep the lake and the bill in *directory*; returns how many files changed.
+
+    The ledger is left out: Glue, which knows its files, is new at each start, and `publish` computes it again.
+    """
     s3 = _client(stack.environment, "s3")
-    return sum(persistence.save(s3, directory, bucket) for bucket in KEPT_BUCKETS)
+    return sum(
+        persistence.save(s3, directory, bucket, f"{_LAKE_PREFIX}/{COST_LEDGER.name}/") for bucket in KEPT_BUCKETS
+    )
 
 
 def _environment(estate: Estate, aws_url: str, kubecost_url: str) -> dict[str, str]:
@@ -90,7 +97,7 @@ def _environment(estate: Estate, aws_url: str, kubecost_url: str) -> dict[str, s
         "AWS_DEFAULT_REGION": estate.region,
         "AWS_EC2_METADATA_DISABLED": "true",
         "CHARGEBACK_CLUSTER_ARN": estate.arn,
-        "CHARGEBACK_LAKE": f"s3://{LAKE_BUCKET}/chargeback",
+        "CHARGEBACK_LAKE": f"s3://{LAKE_BUCKET}/{_LAKE_PREFIX}",
         "CHARGEBACK_KUBECOST_URL": kubecost_url,
         "CHARGEBACK_GLUE_DATABASE": DATABASE,
         "CHARGEBACK_ATHENA_WORKGROUP": WORKGROUP,

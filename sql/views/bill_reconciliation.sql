@@ -1,5 +1,6 @@
 -- One row per billing period, payer, line class and currency of the bill.
 WITH
+-- What the ledger holds, and the lines that it leaves out: a line that neither has is missing from their sum.
 attributed AS (
     SELECT
         billing_period,
@@ -8,7 +9,6 @@ attributed AS (
         currency,
         CAST(
             CASE
-                WHEN NOT is_in_scope THEN 'out_of_scope'
                 WHEN cost_category IN ('idle', 'unattributed') THEN cost_category
                 WHEN workload_kind IS NULL AND cost_category <> 'other_service' THEN 'shared'
                 ELSE 'allocated'
@@ -16,8 +16,19 @@ attributed AS (
         ) AS part,
         effective_cost,
         billed_cost
-    FROM attributed_costs
+    FROM cost_ledger
     WHERE cost_state <> 'estimated'
+    UNION ALL
+    SELECT
+        billing_period,
+        payer_account_id,
+        line_class,
+        currency,
+        CAST('out_of_scope' AS varchar) AS part,
+        effective_cost,
+        billed_cost
+    FROM attributed_costs
+    WHERE NOT is_in_scope
 ),
 -- Both sides stand below each other, so that a class that only one of them knows is seen.
 sides AS (

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.catalog import glue_type
+from pipeline.glue_types import glue_type
 from pipeline.relations import checks
 from tests.sql.warehouse import Warehouse, warehouse
 

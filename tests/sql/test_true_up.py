@@ -65,7 +65,7 @@ CONSERVATION = {
         "bill_is_attributed",
         "instance_hours_add_up",
         "invoices_keep_their_lines",
-        "ledger_is_repeatable",
+        "ledger_is_current",
         "parts_stay_within_instance",
     }
 }

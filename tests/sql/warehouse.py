@@ -10,9 +10,10 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.bill import Bill
-from pipeline.catalog import partition_columns
 from pipeline.demo.athena.dialect import PRELUDE, to_duckdb
-from pipeline.relations import Source, relations_read, views
+from pipeline.glue_types import partition_columns
+from pipeline.ledger_table import COST_LEDGER_RUNS
+from pipeline.relations import Source, View, in_dependency_order, relations_read, views
 from pipeline.tables import TABLES
 from tests.bills import CUR1_FULL, CUR2_FULL, Columns
 
@@ -123,7 +124,7 @@ def _translated(statement: str) -> str:
 @cache
 def _selects(source: Source, columns: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     bill = Bill("cur", source, dict(columns))
-    return tuple((view.name, _translated(bill.select(view))) for view in views(source))
+    return tuple((view.name, _translated(bill.select(view))) for view in _views(source))
 
 
 @cache
@@ -133,10 +134,18 @@ def _described(source: Source, columns: tuple[tuple[str, str], ...]) -> Mapping[
     return {name: made.columns(name) for name in _reads(source)}
 
 
+LEDGER = View("cost_ledger", "row of the ledger", "SELECT * FROM cost_ledger_live")
+"""The table that `refresh` fills, as if it always just had."""
+
+
+def _views(source: Source) -> tuple[View, ...]:
+    return in_dependency_order((*views(source), LEDGER))
+
+
 @cache
 def _reads(source: Source) -> Mapping[str, frozenset[str]]:
     """What every view reads."""
-    return {view.name: relations_read(view.template) for view in views(source)}
+    return {view.name: relations_read(view.template) for view in _views(source)}
 
 
 def _below(source: Source, reading: Collection[str] | None, replaced: Collection[str]) -> set[str]:
@@ -159,7 +168,7 @@ def _bill_table(columns: Columns, files: Sequence[Path]) -> str:
 
 
 def _lake() -> list[str]:
-    columns = {table.name: (*table.columns, *partition_columns(table)) for table in TABLES}
+    columns = {table.name: (*table.columns, *partition_columns(table)) for table in (*TABLES, COST_LEDGER_RUNS)}
     return [_create_table(name, {c.name: _duckdb_type(c.type) for c in of}) for name, of in columns.items()]
 
 

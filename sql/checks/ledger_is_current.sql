@@ -1,4 +1,4 @@
--- One row per day, pod or workload, cost category and state of which the ledger says otherwise than pods and bill now.
+-- One row per day, pod or workload, cost category and state of which the ledger's table says otherwise than its view.
 -- severity: error
 -- tolerance: 1e-6 USD, because doubles are added in another order each time; rows are counted, names must be the same.
 WITH
@@ -47,8 +47,7 @@ sides AS (
         1 AS rows_now,
         CAST(0 AS decimal(38, 12)) AS ledger_cost,
         CAST(effective_cost AS decimal(38, 12)) AS cost_now
-    FROM attributed_costs
-    WHERE is_in_scope
+    FROM cost_ledger_live
 ),
 compared AS (
     SELECT

@@ -1,0 +1,223 @@
+"""The ledger's tables in the Glue catalog: where each day's rows lie, and what they were computed from."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+import boto3
+
+from pipeline.aws import CONFIG, translated
+from pipeline.errors import ContractError
+from pipeline.glue_types import glue_type, partition_columns
+from pipeline.ledger import Inputs, LedgerDay
+from pipeline.ledger_table import COST_LEDGER, COST_LEDGER_RUNS, LEDGER_TABLES, RUN
+from pipeline.models import Location
+from pipeline.tables import PARTITION_KEY, Column, Table
+from pipeline.window import parse_instant, rfc3339
+
+_Item = TypeVar("_Item")
+
+if TYPE_CHECKING:
+    from mypy_boto3_glue import GlueClient
+    from mypy_boto3_glue.type_defs import (
+        BatchUpdatePartitionRequestEntryTypeDef,
+        ColumnTypeDef,
+        PartitionInputTypeDef,
+        PartitionTypeDef,
+        StorageDescriptorTypeDef,
+        TableInputTypeDef,
+        TableTypeDef,
+    )
+
+_PERIOD = "chargeback.bill."  # and a billing period: a parameter of the table, its value the bill's fingerprint
+_AT_ONCE = 100  # partitions in a call, which is Glue's limit
+_NEVER = rfc3339(datetime(1970, 1, 1, tzinfo=UTC))
+
+
+class LedgerCatalog:
+    """`cost_ledger` and `cost_ledger_runs` in the Glue *database*, over the lake at *location*."""
+
+    def __init__(self, session: boto3.Session, database: str, location: Location) -> None:
+        with translated("Connecting to Glue"):
+            self._glue: GlueClient = session.client("glue", config=CONFIG)
+        self._database = database
+        self._location = location
+        self._name = f"{database}.{COST_LEDGER.name}"
+
+    @property
+    def stands(self) -> bool:
+        """Whether the ledger is a table already: not absent, and no view as in former versions."""
+        return self._table() is not None
+
+    def declare(self, parameters: Mapping[str, str]) -> None:
+        """Create both tables or bring them up to date in place; a view of the name gives way.
+
+        *parameters* say whose they are. What is remembered with the tables, and their partitions, stays.
+        """
+        for table in LEDGER_TABLES:
+            entry = self._entry(table.name)
+            if entry is not None and entry.get("TableType") == "VIRTUAL_VIEW":
+                with translated(f"Dropping the view {self._database}.{table.name} (glue:DeleteTable)"):
+                    self._glue.delete_table(DatabaseName=self._database, Name=table.name)
+                entry = None
+            kept = entry.get("Parameters", {}) if entry else {}
+            declared = self._input(table, {**kept, **_projection(table, self._location), **parameters})
+            with translated(f"Declaring {self._database}.{table.name} (glue:CreateTable, glue:UpdateTable)"):
+                if entry is None:
+                    self._glue.create_table(DatabaseName=self._database, TableInput=declared)
+                else:
+                    self._glue.update_table(DatabaseName=self._database, TableInput=declared, SkipArchive=True)
+
+    def days(self) -> dict[date, LedgerDay]:
+        """The ledger's days; none while there is no table."""
+        if not self.stands:
+            return {}
+        with translated(f"Listing the days of {self._name} (glue:GetPartitions)"):
+            pages = self._glue.get_paginator("get_partitions").paginate(
+                DatabaseName=self._database, TableName=COST_LEDGER.name, ExcludeColumnSchema=True
+            )
+            found = [partition for page in pages for partition in page["Partitions"]]
+        return {date.fromisoformat(partition["Values"][0]): _day(partition) for partition in found}
+
+    def periods(self) -> dict[str, str]:
+        """The fingerprint of each billing period of which all days were computed."""
+        table = self._table()
+        parameters = table.get("Parameters", {}) if table else {}
+        return {name.removeprefix(_PERIOD): value for name, value in parameters.items() if name.startswith(_PERIOD)}
+
+    def remember(self, periods: Mapping[str, str]) -> None:
+        """Keep the fingerprints of the billing *periods*, instead of those that were kept before."""
+        table = self._table()
+        former = table.get("Parameters", {}) if table else {}
+        others = {name: value for name, value in former.items() if not name.startswith(_PERIOD)}
+        parameters = others | {f"{_PERIOD}{period}": value for period, value in periods.items()}
+        if parameters != former:
+            with translated(f"Noting the billing periods of {self._name} (glue:UpdateTable)"):
+                self._glue.update_table(
+                    DatabaseName=self._database, TableInput=self._input(COST_LEDGER, parameters), SkipArchive=True
+                )
+
+    def point(self, days: Mapping[date, LedgerDay], standing: Collection[date]) -> None:
+        """Make *days* what readers see: those that are not *standing* yet first, each of them at one stroke."""
+        new = [_partition(day, rows) for day, rows in days.items() if day not in standing]
+        moved = [_partition(day, rows) for day, rows in days.items() if day in standing]
+        for some in _few(new):
+            with translated(f"Adding days to {self._name} (glue:BatchCreatePartition)"):
+                answer = self._glue.batch_create_partition(
+                    DatabaseName=self._database, TableName=COST_LEDGER.name, PartitionInputList=some
+                )
+            self._require_done(answer.get("Errors", []), "added")
+        for some in _few(moved):
+            entries: list[BatchUpdatePartitionRequestEntryTypeDef] = [
+                {"PartitionValueList": [*partition.get("Values", [])], "PartitionInput": partition}
+                for partition in some
+            ]
+            with translated(f"Pointing days of {self._name} to their rows (glue:BatchUpdatePartition)"):
+                updated = self._glue.batch_update_partition(
+                    DatabaseName=self._database, TableName=COST_LEDGER.name, Entries=entries
+                )
+            self._require_done(updated.get("Errors", []), "changed")
+
+    def forget(self, days: Iterable[date]) -> None:
+        """Take *days* away, of which neither the lake nor the bill has anything any more."""
+        for some in _few(sorted(days)):
+            with translated(f"Removing days of {self._name} (glue:BatchDeletePartition)"):
+                answer = self._glue.batch_delete_partition(
+                    DatabaseName=self._database,
+                    TableName=COST_LEDGER.name,
+                    PartitionsToDelete=[{"Values": [day.isoformat()]} for day in some],
+                )
+            self._require_done(answer.get("Errors", []), "removed")
+
+    def _require_done(self, errors: Sequence[object], done: str) -> None:
+        if errors:
+            raise ContractError(
+                f"{len(errors)} days of {self._name} were not {done}; Glue says {errors[0]}. They are as they were: "
+                "run `chargeback refresh` again."
+            )
+
+    def _table(self) -> "TableTypeDef | None":
+        entry = self._entry(COST_LEDGER.name)
+        return None if entry is None or entry.get("TableType") == "VIRTUAL_VIEW" else entry
+
+    def _entry(self, name: str) -> "TableTypeDef | None":
+        with translated(f"Looking for {self._database}.{name} (glue:GetTable)"):
+            try:
+                return self._glue.get_table(DatabaseName=self._database, Name=name)["Table"]
+            except self._glue.exceptions.EntityNotFoundException:
+                return None
+
+    def _input(self, table: Table, parameters: Mapping[str, str]) -> "TableInputTypeDef":
+        return {
+            "Name": table.name,
+            "Description": f"One row per {table.grain}.",
+            "TableType": "EXTERNAL_TABLE",
+            "PartitionKeys": [_column(column) for column in partition_columns(table)],
+            "StorageDescriptor": _storage(f"{self._location.uri(COST_LEDGER.name)}/"),
+            "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet", **parameters},
+        }
+
+
+def _projection(table: Table, location: Location) -> dict[str, str]:
+    """Of the runs: a query names one, and each may have any day."""
+    if table is not COST_LEDGER_RUNS:
+        return {}
+    place = location.uri(COST_LEDGER.name)
+    return {
+        "projection.enabled": "true",
+        f"projection.{RUN.name}.type": "injected",
+        f"projection.{PARTITION_KEY}.type": "date",
+        f"projection.{PARTITION_KEY}.format": "yyyy-MM-dd",
+        f"projection.{PARTITION_KEY}.range": "2015-01-01,NOW+366DAYS",
+        "storage.location.template": f"{place}/${{{RUN.name}}}/{PARTITION_KEY}=${{{PARTITION_KEY}}}/",
+    }
+
+
+def _few(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    return (items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE))
+
+
+def _column(column: Column) -> "ColumnTypeDef":
+    return {"Name": column.name, "Type": glue_type(column.type), "Comment": column.comment}
+
+
+def _storage(folder: str) -> "StorageDescriptorTypeDef":
+    return {
+        "Columns": [_column(column) for column in COST_LEDGER.columns],
+        "Location": folder,
+        "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+        "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+        "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
+    }
+
+
+def _partition(day: date, rows: LedgerDay) -> "PartitionInputTypeDef":
+    return {
+        "Values": [day.isoformat()],
+        "StorageDescriptor": _storage(rows.folder),
+        "Parameters": {
+            "chargeback.run": rows.run,
+            "chargeback.digest": rows.digest,
+            "chargeback.lake": rows.inputs.lake,
+            "chargeback.bill": " ".join(f"{period}={value}" for period, value in sorted(rows.inputs.bill.items())),
+            "chargeback.definition": rows.inputs.definition,
+            "chargeback.refreshed_at": rfc3339(rows.refreshed_at),
+        },
+    }
+
+
+def _day(partition: "PartitionTypeDef") -> LedgerDay:
+    """A day as its partition tells of it; one that somebody else made has unknown inputs, so it is computed again."""
+    said = partition.get("Parameters", {})
+    periods = (entry.partition("=") for entry in said.get("chargeback.bill", "").split())
+    return LedgerDay(
+        run=said.get("chargeback.run", ""),
+        folder=partition.get("StorageDescriptor", {}).get("Location", ""),
+        digest=said.get("chargeback.digest", ""),
+        inputs=Inputs(
+            lake=said.get("chargeback.lake", ""),
+            bill={period: value for period, _, value in periods},
+            definition=said.get("chargeback.definition", ""),
+        ),
+        refreshed_at=parse_instant(said.get("chargeback.refreshed_at", _NEVER)),
+    )
