@@ -142,7 +142,7 @@ def test_a_check_that_finds_rows_fails_verify_and_shows_them(environment: pytest
     )
     result = run("verify", *NOW)
     assert result.exit_code == 65
-    assert "allocations_reach_ledger" in said(result)
+    assert "ledger_is_current" in said(result)
     assert "2026-11-19" in result.output, "the day that lost rows is shown"
 
 

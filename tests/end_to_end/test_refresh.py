@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import boto3
@@ -21,6 +21,17 @@ CLUSTER = CLUSTER_ARN.rpartition("/")[2]
 OURS = LINE | {"resource_tags_aws_eks_cluster_name": CLUSTER, "product_region_code": "us-east-1"}
 LATER = ("--now", "2026-11-21T13:00:00Z")
 MUCH_LATER = ("--now", "2026-11-21T18:00:00Z")
+
+
+def uplift(day: int) -> dict[str, Any]:
+    """An hour of a job run's uplift, which is in the ledger whether or not its pods are known."""
+    return OURS | {
+        "line_item_product_code": "ElasticMapReduce",
+        "line_item_usage_type": "USE1-EMR-EKS-EC2-vCPUHours",
+        "line_item_resource_id": "arn:aws:emr-containers:us-east-1:111122223333:/virtualclusters/vc/jobruns/run",
+        "line_item_usage_start_date": datetime(2026, 11, day, 10),  # noqa: DTZ001  a report's times are naive UTC
+        "line_item_usage_end_date": datetime(2026, 11, day, 11),  # noqa: DTZ001
+    }
 
 
 def partitions() -> dict[str, Mapping[str, Any]]:
@@ -124,35 +135,16 @@ def test_an_export_that_says_the_same_again_moves_no_day(billed: pytest.MonkeyPa
     assert states() == {"2026-11-19": "current"}
 
 
-def test_only_days_whose_rows_differ_are_moved(billed: pytest.MonkeyPatch) -> None:
-    assert collect("18T23").exit_code == 0
-    day_before = OURS | {
-        "line_item_usage_start_date": LINE["line_item_usage_start_date"] - timedelta(hours=11),
-        "line_item_usage_end_date": LINE["line_item_usage_end_date"] - timedelta(hours=11),
-    }
-    deliver("year=2026/month=11", lines=[OURS, day_before], columns=CUR1_FULL)
+def test_only_days_whose_rows_differ_are_moved_and_a_day_needs_no_pods(billed: pytest.MonkeyPatch) -> None:
+    deliver("year=2026/month=11", lines=[OURS, uplift(10), uplift(11)], columns=CUR1_FULL)
     done("refresh", *LATER)
     before = folders()
-    assert set(before) == {"2026-11-18", "2026-11-19"}
-    changed = day_before | {"line_item_unblended_cost": 0.2}
-    deliver("year=2026/month=11", lines=[OURS, changed], columns=CUR1_FULL)
+    assert set(before) == {"2026-11-10", "2026-11-11", "2026-11-19"}
+    changed = uplift(11) | {"line_item_unblended_cost": 0.2}
+    deliver("year=2026/month=11", lines=[OURS, uplift(10), changed], columns=CUR1_FULL)
     done("refresh", *MUCH_LATER)
-    assert folders()["2026-11-19"] == before["2026-11-19"]
-    assert folders()["2026-11-18"] != before["2026-11-18"]
-    require_the_table_says_what_the_view_says()
-
-
-def test_a_day_of_the_bill_needs_no_pods(billed: pytest.MonkeyPatch) -> None:
-    uplift = OURS | {
-        "line_item_product_code": "ElasticMapReduce",
-        "line_item_usage_type": "USE1-EMR-EKS-EC2-vCPUHours",
-        "line_item_resource_id": "arn:aws:emr-containers:us-east-1:111122223333:/virtualclusters/vc/jobruns/run",
-        "line_item_usage_start_date": LINE["line_item_usage_start_date"] - timedelta(days=9),
-        "line_item_usage_end_date": LINE["line_item_usage_end_date"] - timedelta(days=9),
-    }
-    deliver("year=2026/month=11", lines=[OURS, uplift], columns=CUR1_FULL)
-    done("refresh", *LATER)
-    assert asked("SELECT job_run_id FROM cost_ledger WHERE usage_date = DATE '2026-11-10'") == [("run",)]
+    assert {day for day, folder in folders().items() if folder != before[day]} == {"2026-11-11"}
+    assert asked("SELECT SUM(effective_cost) FROM cost_ledger WHERE job_run_id = 'run'") == [(0.1 + 0.2,)]
     require_the_table_says_what_the_view_says()
 
 

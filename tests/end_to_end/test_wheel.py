@@ -57,7 +57,7 @@ def test_the_wheel_holds_the_package_and_its_sql_and_nothing_else(wheel: Path) -
         for path in (CHECKOUT / package).rglob("*")
         if path.suffix in suffixes
     }
-    assert {"pipeline/cli.py", "sql/__init__.py", "sql/views/cost_ledger.sql"} <= files
+    assert {"pipeline/cli.py", "sql/__init__.py", "sql/views/cost_ledger_live.sql"} <= files
 
 
 def test_the_environment_imports_the_wheel_and_not_the_checkout(installed: Path) -> None:
