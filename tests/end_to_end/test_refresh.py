@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -16,6 +16,7 @@ from tests.conftest import CLUSTER_ARN
 from tests.end_to_end.test_collect import collect, objects, run
 from tests.end_to_end.test_publish import NOW, relations, said
 from tests.end_to_end.test_published_bill import asked, declare_bill, deliver
+from tests.fault_proxy import Fault, faults_before, glue_denies
 
 CLUSTER = CLUSTER_ARN.rpartition("/")[2]
 OURS = LINE | {"resource_tags_aws_eks_cluster_name": CLUSTER, "product_region_code": "us-east-1"}
@@ -282,3 +283,22 @@ def test_a_statement_that_fails_leaves_the_days_as_they_were(billed: pytest.Monk
     assert result.exit_code == 65
     assert "Computing the ledger of 2026-11-20 failed: HIVE_BAD_DATA" in said(result)
     assert partitions() == before
+
+
+def test_a_refresh_that_ends_between_two_days_leaves_each_whole_and_the_next_goes_on(
+    billed: pytest.MonkeyPatch, moto_url: str
+) -> None:
+    before = partitions()
+    deliver("year=2026/month=11", lines=[OURS | {"line_item_unblended_cost": 0.3}, uplift(10)], columns=CUR1_FULL)
+    with faults_before(moto_url, Fault(glue_denies("BatchUpdatePartition"), "POST", times=None)) as proxy:
+        billed.setenv("AWS_ENDPOINT_URL", proxy.url)
+        cut_off = run("refresh", *LATER)
+        billed.setenv("AWS_ENDPOINT_URL", moto_url)
+    assert cut_off.exit_code == 77
+    assert "Pointing days of chargeback.cost_ledger to their rows (glue:BatchUpdatePartition) failed" in said(cut_off)
+    assert partitions()["2026-11-19"] == before["2026-11-19"]
+    billed_now = "SELECT usage_date, SUM(effective_cost) FROM cost_ledger WHERE cost_state <> 'estimated' GROUP BY 1"
+    assert sorted(asked(billed_now)) == [(date(2026, 11, 10), 0.1), (date(2026, 11, 19), 0.1)]
+    done("refresh", *LATER)
+    assert sorted(asked(billed_now)) == [(date(2026, 11, 10), 0.1), (date(2026, 11, 19), 0.3)]
+    require_the_table_says_what_the_view_says()
