@@ -3,6 +3,7 @@
     ChargebackError
     ├── UsageError           2   the command line asks for something that makes no sense
     ├── ContractError       65   upstream or the bill broke its contract
+    │   └── StatementFailedError   the SQL engine failed a statement, and said why
     ├── CheckFailedError    65   a check of severity `error` found rows
     ├── UnavailableError    69   upstream did not answer after retries
     ├── TemporaryError      75   try again: somebody else was writing, or a service asked for patience
@@ -32,6 +33,15 @@ class ContractError(ChargebackError):
     """Upstream or the bill broke its contract: nothing of that answer was written."""
 
     exit_code = 65
+
+
+class StatementFailedError(ContractError):
+    """The SQL engine failed a statement; *what* names it, and the first line that the engine *said* is the reason."""
+
+    def __init__(self, what: str, said: str) -> None:
+        lines = said.strip().splitlines() or ["the engine gave no reason"]
+        self.reason = lines[0].rstrip(".")
+        super().__init__(f"{what} failed: {self.reason}.")
 
 
 class CheckFailedError(ChargebackError):

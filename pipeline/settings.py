@@ -136,7 +136,8 @@ class Settings(BaseSettings):
     )
     sql_url: SecretStr | None = Field(
         default=None,
-        description="SQLAlchemy URL of another engine that speaks Trino's SQL; `trino://` needs the extra `trino`",
+        description="SQLAlchemy URL of another engine that speaks Trino's SQL; `trino://` needs the extra `trino`, "
+        "and a password goes over TLS",
     )
     metrics_namespace: str | None = Field(
         default=None, description="CloudWatch namespace of the run's figures; not used yet"

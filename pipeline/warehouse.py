@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, TypeVar
@@ -10,12 +10,13 @@ from urllib.parse import quote, urlencode
 
 import pandas as pd
 from botocore.exceptions import BotoCoreError, ClientError
-from sqlalchemy import Connection, Engine, Select, create_engine
+from sqlalchemy import Connection, Engine, Select, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import StaticPool
 
+from pipeline import trino_client
 from pipeline.aws import translated
-from pipeline.errors import ConfigurationError, ContractError
+from pipeline.errors import ConfigurationError, StatementFailedError
 
 _POLL_SECONDS = 0.2
 
@@ -56,16 +57,7 @@ class Warehouse:
 
     def __init__(self, url: str) -> None:
         self._connecting = Lock()  # without it, threads that ask first at once would each make one
-        try:
-            self._engine: Engine = create_engine(url, poolclass=StaticPool)
-        except NoSuchModuleError as error:
-            dialect = url.partition(":")[0]
-            package = "emr-eks-chargeback[trino]" if dialect == "trino" else "the package that has it"
-            raise ConfigurationError(
-                f"CHARGEBACK_SQL_URL names the dialect {dialect!r}, which is not installed. Install {package}."
-            ) from error
-        except ArgumentError as error:
-            raise ConfigurationError("CHARGEBACK_SQL_URL is not a SQLAlchemy URL.") from error
+        self._engine = _engine(url)
 
     def create_view(self, name: str, select: str) -> None:
         """Create the view *name* (quoted) over *select*, or replace it."""
@@ -93,7 +85,10 @@ class Warehouse:
     def frame(self, select: Select[*tuple[Any, ...]], what: str) -> pd.DataFrame:
         """The answer to *select* as a frame; *what* names it in errors."""
         with self._reasons(what), self._connected() as connection:
-            return pd.read_sql(select, connection)
+            try:
+                return pd.read_sql(select, connection)
+            except pd.errors.DatabaseError as error:  # pandas' own, around the engine's
+                raise (error.__cause__ or error) from None
 
     def _run(self, sql: str, what: str) -> Answer:
         # Without parameters the driver leaves `%` alone: date_format is full of it.
@@ -107,18 +102,42 @@ class Warehouse:
         with self._connecting:
             return self._engine.connect()
 
-    @contextmanager
-    def _reasons(self, what: str) -> Iterator[None]:
-        """Give the engine's own reason in one sentence; an error of the AWS SDK underneath is told as such."""
-        try:
-            yield
-        except DBAPIError as error:
-            cause = error.orig.__cause__ if error.orig is not None else None
-            if isinstance(cause, ClientError | BotoCoreError):
-                with translated(what):
-                    raise cause from error
-            raise ContractError(f"{what} failed: {_first_line(str(error.orig))}") from error
+    def _reasons(self, what: str) -> AbstractContextManager[None]:
+        """Give the engine's own reason in one sentence."""
+        if trino_client.speaks(self._engine.url):
+            return trino_client.translated(what, self._engine.url)
+        return _translated(what)
 
 
-def _first_line(text: str) -> str:
-    return text.strip().splitlines()[0] if text.strip() else "the engine gave no reason"
+def _engine(url: str) -> Engine:
+    try:
+        parts = make_url(url)
+        arguments = trino_client.connect_arguments(parts) if trino_client.speaks(parts) else {}
+        engine = create_engine(parts, poolclass=StaticPool, connect_args=arguments)
+        engine.dialect.create_connect_args(parts)  # finds mistakes now that it would find at the first query
+    except NoSuchModuleError as error:
+        dialect = url.partition(":")[0]
+        package = "emr-eks-chargeback[trino]" if dialect == "trino" else "the package that has it"
+        raise ConfigurationError(
+            f"CHARGEBACK_SQL_URL names the dialect {dialect!r}, which is not installed. Install {package}."
+        ) from error
+    except ArgumentError as error:
+        raise ConfigurationError("CHARGEBACK_SQL_URL is not a SQLAlchemy URL.") from error
+    except ValueError as error:
+        raise ConfigurationError(
+            "CHARGEBACK_SQL_URL is not as its dialect wants it, such as trino://user@host:port/awsdatacatalog/database."
+        ) from error
+    return engine
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """Tell why *what* failed; an error of the AWS SDK underneath the driver's is told as such."""
+    try:
+        yield
+    except DBAPIError as error:
+        cause = error.orig.__cause__ if error.orig is not None else None
+        if isinstance(cause, ClientError | BotoCoreError):
+            with translated(what):
+                raise cause from error
+        raise StatementFailedError(what, str(error.orig)) from error

@@ -41,7 +41,7 @@ class Exchange(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server: "_Proxy"
-    _body: bytes
+    body: bytes
     _upstream_status: int | None
 
     def forward(self) -> Reply:
@@ -49,7 +49,7 @@ class Exchange(BaseHTTPRequestHandler):
         with self.server.writing if self.command == "PUT" else nullcontext():
             connection = HTTPConnection(self.server.upstream, timeout=_PATIENCE)
             headers = {name: value for name, value in self.headers.items() if name.lower() not in _OF_ONE_HOP}
-            connection.request(self.command, self.path, self._body, headers)
+            connection.request(self.command, self.path, self.body, headers)
             response = connection.getresponse()
             kept = tuple((name, value) for name, value in response.getheaders() if name.lower() not in _OF_ONE_HOP)
             reply = Reply(response.status, kept, response.read())
@@ -81,8 +81,8 @@ class Exchange(BaseHTTPRequestHandler):
             raise NotImplementedError(f"{self.command} {self.path} has a body of unknown length")
         length = int(self.headers.get("Content-Length") or 0)
         self._upstream_status = None
-        self._body = self.rfile.read(length)
-        if len(self._body) < length:  # the client is gone; S3 writes nothing of half a body
+        self.body = self.rfile.read(length)
+        if len(self.body) < length:  # the client is gone; S3 writes nothing of half a body
             self.close_connection = True
             return
         self.server.act_for(self.command, unquote(self.path))(self)
@@ -188,6 +188,19 @@ def glue_denies(action: str) -> Act:
 
     def act(exchange: Exchange) -> None:
         (denied if exchange.headers.get("X-Amz-Target") == f"AWSGlue.{action}" else passed_on)(exchange)
+
+    return act
+
+
+def athena_refuses(part: str) -> Act:
+    """Refuse to start statements that have *part* in them, and pass everything else on."""
+    message = "not authorized to perform athena:StartQueryExecution"
+    body = json.dumps({"__type": "AccessDeniedException", "message": message}).encode()
+    denied = replied(400, body, Content_Type="application/x-amz-json-1.1")
+
+    def act(exchange: Exchange) -> None:
+        starts = exchange.headers.get("X-Amz-Target") == "AmazonAthena.StartQueryExecution"
+        (denied if starts and part in json.loads(exchange.body)["QueryString"] else passed_on)(exchange)
 
     return act
 
