@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from botocore.exceptions import ClientError
 from pyathena.connection import Connection
 
 from tests.end_to_end.athena_stack import TYPES, Stack, connected, rows, running_stack
@@ -149,6 +150,44 @@ def test_explain_plans_and_reads_nothing(stack: Stack, connection: Connection[An
     assert plan["Statistics"]["DataScannedInBytes"] == 0
     assert any("sum" in line for (line,) in rows(connection, "EXPLAIN SELECT sum(cost) FROM runs"))
     assert stack.reason("EXPLAIN SELECT nope FROM runs").startswith("COLUMN_NOT_FOUND")
+
+
+def test_explain_validates_what_is_asked_and_every_cte_before_it(stack: Stack, connection: Connection[Any]) -> None:
+    rows(connection, "CREATE OR REPLACE VIEW known AS SELECT job, cost FROM runs")
+    sql = (
+        "WITH runs AS (SELECT job, cost FROM known), jobs AS (WITH runs AS (SELECT job AS name FROM runs) "
+        "SELECT name FROM runs), aside AS (SELECT {} FROM jobs) SELECT cost FROM Runs r"
+    )
+    assert rows(connection, f"EXPLAIN (TYPE VALIDATE) {sql.format('name')}") == [(True,)]
+    assert rows(connection, "EXPLAIN (FORMAT JSON, TYPE VALIDATE) SELECT job FROM known") == [(True,)]
+    assert stack.finished(f"EXPLAIN (TYPE VALIDATE) {sql.format('name')}")["Statistics"]["DataScannedInBytes"] == 0
+    assert stack.reason(f"EXPLAIN (TYPE VALIDATE) {sql.format('job')}") == (
+        "COLUMN_NOT_FOUND: line 1:163: Column 'job' cannot be resolved"
+    ), "although nobody reads it"
+    assert stack.reason("EXPLAIN (TYPE VALIDATE) WITH a AS (SELECT 1 AS b) SELECT b FROM c").startswith(
+        "TABLE_NOT_FOUND"
+    )
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("CREATE VIEW x AS SELECT count(*) FROM runs", "MISSING_COLUMN_NAME: line 1:1: Column name not specified"),
+        ("WITH a(b) AS (SELECT nope FROM runs) SELECT b FROM a", "COLUMN_NOT_FOUND: line 1:46: Column 'nope'"),
+        (
+            "WITH runs AS (SELECT 1 AS a) SELECT job FROM costs.runs",
+            "NOT_SUPPORTED: line 1:70: a CTE has the name of the table 'awsdatacatalog.costs.runs'",
+        ),
+    ],
+)
+def test_explain_validates_as_far_as_this_engine_can(stack: Stack, sql: str, expected: str) -> None:
+    assert stack.reason(f"EXPLAIN (TYPE VALIDATE) {sql}").startswith(expected)
+
+
+def test_a_statement_that_is_too_long_is_not_started(stack: Stack) -> None:
+    assert stack.finished(f"SELECT '{'x' * 262_135}'")["Status"]["State"] == "SUCCEEDED"
+    with pytest.raises(ClientError, match="Member must have length less than or equal to 262144"):
+        stack.finished(f"SELECT '{'x' * 262_136}'")
 
 
 def test_a_partitioned_table_comes_of_a_query_with_its_partitions_registered(

@@ -90,7 +90,7 @@ class Engine:
             case Select():
                 return _select(statement.query, session, request.database)
             case Explain():
-                return _explain(statement.query, session, request.database)
+                return _explain(statement, session, request.database)
             case CreateView():
                 return self._create_view(statement, session, request.database)
             case CreateTable():
@@ -195,10 +195,15 @@ def _select(query: exp.Expr, session: Session, database: str) -> Outcome:
     return Outcome("SELECT", columns, rows, session.bytes_read)
 
 
-def _explain(query: exp.Expr, session: Session, database: str) -> Outcome:
-    """DuckDB's plan; planning opens no object."""
-    session.run(query, database, "EXPLAIN {}")
-    plan = "\n".join(str(row[-1]) for row in session.rows(query))
+def _explain(explain: Explain, session: Session, database: str) -> Outcome:
+    """DuckDB's plan, or that the query is valid; no object is opened."""
+    if explain.validate:
+        columns = described(session.analysed(explain.query, database), explain.query)
+        if explain.stored:
+            require_storable(columns, explain.query)
+        return Outcome("EXPLAIN", (ViewColumn("Valid", "boolean"),), (("true",),))
+    session.run(explain.query, database, "EXPLAIN {}")
+    plan = "\n".join(str(row[-1]) for row in session.rows(explain.query))
     rows = tuple((line,) for line in plan.rstrip().split("\n"))
     return Outcome("EXPLAIN", (ViewColumn("Query Plan", "varchar"),), rows)
 

@@ -21,6 +21,9 @@ from pipeline.demo.athena.glue_catalog import Catalog, Column, Name, Table, View
 PAGE_ROWS = 1000
 """Rows in one answer of GetQueryResults, at most; on the first page the header is one of them."""
 
+LONGEST_QUERY = 262_144
+"""Bytes of a statement, at most."""
+
 
 class QueryExecution(Execution):
     """An execution of moto's that remembers how it ended."""
@@ -49,6 +52,11 @@ def install(clock: Callable[[], datetime] = _wall_clock) -> None:
         workgroup: str | None,
         execution_parameters: list[str] | None,
     ) -> str:
+        if len(query.encode()) > LONGEST_QUERY:
+            raise _invalid(
+                "1 validation error detected: Value at 'queryString' failed to satisfy constraint: "
+                f"Member must have length less than or equal to {LONGEST_QUERY}"
+            )
         group, settings = _settings(backend, config, workgroup or "primary")
         execution = QueryExecution(query, context, settings, group, execution_parameters)
         backend.executions[execution.id] = execution

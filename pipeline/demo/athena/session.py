@@ -1,7 +1,7 @@
 """One statement's DuckDB: the tables and views that a query names, put in place before it runs."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -54,6 +54,8 @@ _CLASSES = (
 
 Columns = tuple[tuple[str, str], ...]
 """Names of columns, and their types in DuckDB's words."""
+
+_NO_CTES: Mapping[Name, Columns] = {}
 
 
 class _Bound(NamedTuple):
@@ -109,8 +111,23 @@ class Session:
 
     def columns(self, query: exp.Expr, database: str) -> Described:
         """Names and types of the columns that *query* would have; nothing is read."""
-        planned = self._planned(_bind(query, database, self._now), ())
-        return tuple((name, DuckDBPyType(kind)) for name, kind in planned)
+        return _typed(self._planned(_bind(query, database, self._now), ()))
+
+    def analysed(self, query: exp.Expr, database: str) -> Described:
+        """The same, once each CTE was planned over those before it: DuckDB passes over one that nobody reads.
+
+        The CTEs are taken out of *query*. They go by the names of views of *database*: what is planned of one then is
+        known when a view is made of the same text.
+        """
+        outer = query.args.get("with_")
+        if outer is None or outer.recursive or any(cte.args["alias"].columns for cte in outer.expressions):
+            return self.columns(query, database)
+        ctes: dict[Name, Columns] = {}
+        for cte in outer.expressions:
+            bound = _bind(cte.this, database, self._now, ctes)
+            ctes[Name(database, cte.alias.lower())] = self._planned(bound, (), ctes)
+        outer.pop()
+        return _typed(self._planned(_bind(query, database, self._now, ctes), (), ctes))
 
     def _ready(self, query: exp.Expr, database: str) -> str:
         """*query* in DuckDB's SQL, once the tables that it reads are in place; views are CTEs in front of it.
@@ -148,9 +165,12 @@ class Session:
             raise StatementError(f"TABLE_NOT_FOUND: {mention}: Table '{name}' does not exist")
         return table
 
-    def _planned(self, bound: _Bound, inside: tuple[Name, ...]) -> Columns:
-        """The columns of a query; *inside* are the views around it."""
-        beneath = {_relation(name): self._columns_of(name, mention, inside) for name, mention in bound.tables}
+    def _planned(self, bound: _Bound, inside: tuple[Name, ...], ctes: Mapping[Name, Columns] = _NO_CTES) -> Columns:
+        """The columns of a query; *inside* are the views around it, *ctes* what it can read beside the catalog."""
+        beneath = {
+            _relation(name): ctes[name] if name in ctes else self._columns_of(name, mention, inside)
+            for name, mention in bound.tables
+        }
         with self._reasons(bound.query):
             return _columns(bound.sql, tuple(beneath.items()))
 
@@ -219,6 +239,10 @@ def _columns_in_duckdb(schema: pa.Schema) -> Columns:
         return _description(connection.execute("FROM rows"))
 
 
+def _typed(columns: Columns) -> Described:
+    return tuple((name, DuckDBPyType(kind)) for name, kind in columns)
+
+
 def _description(result: duckdb.DuckDBPyConnection) -> Columns:
     return tuple((name, str(kind)) for name, kind in result_columns(result))
 
@@ -229,13 +253,15 @@ def _bind_view(sql: str, database: str, now: datetime) -> _Bound:
     return _bind(parse(sql), database, now)
 
 
-def _bind(query: exp.Expr, database: str, now: datetime) -> _Bound:
-    """Point every table of *query* to its DuckDB relation, and its clock to *now*."""
+def _bind(query: exp.Expr, database: str, now: datetime, ctes: Collection[Name] = ()) -> _Bound:
+    """Point every table of *query* to its DuckDB relation, and its clock to *now*; *ctes* stand before it."""
     bound, read = query.copy(), []
     for table in list(_tables(bound)):
         if not isinstance(table.this, exp.Identifier):
             raise StatementError(f"NOT_SUPPORTED: table function: {table.sql('athena')}")
         name = full_name(table, database)
+        if table.db and name in ctes:
+            raise StatementError(f"NOT_SUPPORTED: {position(table)}: a CTE has the name of the table '{name}'")
         read.append((name, position(table)))
         if not table.alias:
             table.set("alias", exp.TableAlias(this=exp.to_identifier(table.name, quoted=True)))

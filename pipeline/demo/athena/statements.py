@@ -69,9 +69,11 @@ class Drop:
 
 @dataclass(frozen=True)
 class Explain:
-    """EXPLAIN of a query."""
+    """EXPLAIN of a query: its plan, or with *validate* only whether it is right; *stored* says that it makes a view."""
 
     query: exp.Expr
+    validate: bool
+    stored: bool
 
 
 @dataclass(frozen=True)
@@ -96,16 +98,17 @@ _SHOW = re.compile(
     r"SHOW\s+(TABLES|VIEWS)(?:\s+(?:IN|FROM)\s+[`\"]?(\w+)[`\"]?)?(?:\s+(?:LIKE\s+)?'([^']*)')?",
     re.IGNORECASE,
 )
+_BLACK = re.compile(r"\S")
 _COMPRESSION = ("parquet_compression", "write_compression", "compression")
 
 
 def read_statement(sql: str, database: str, parameters: Sequence[str]) -> Statement:
     """Take *sql* to pieces; names without a database are in *database*, `?` stand for *parameters*."""
-    text = _with_parameters(sql.strip().rstrip(";"), parameters)
+    text = _with_parameters(sql.rstrip().rstrip(";"), parameters)
     tokens = _tokens(text)
     match tokens[0].text.upper():
         case "EXPLAIN":
-            return Explain(_explained(text, tokens, database))
+            return _explain(text, tokens, database)
         case "UNLOAD":
             return _unload(text, tokens)
         case "SHOW":
@@ -163,6 +166,8 @@ def _tokens(text: str) -> list[Token]:
 
 def _with_parameters(text: str, parameters: Sequence[str]) -> str:
     """The text with each `?` replaced by its parameter, which is SQL: a literal, quoted if it is text."""
+    if not parameters and "?" not in text:  # a long statement takes its time to be cut into words
+        return text
     places = [token for token in _tokens(text) if token.token_type is TokenType.PLACEHOLDER]
     if len(places) != len(parameters):
         raise StatementError(
@@ -175,15 +180,17 @@ def _with_parameters(text: str, parameters: Sequence[str]) -> str:
     return text
 
 
-def _explained(text: str, tokens: list[Token], database: str) -> exp.Expr:
-    rest = tokens[1:]
-    if rest and rest[0].token_type is TokenType.L_PAREN and "TYPE" in (rest[1].text.upper(), "FORMAT"):
-        rest = rest[1 + [token.text for token in rest].index(")") :]
+def _explain(text: str, tokens: list[Token], database: str) -> Explain:
+    rest, options = tokens[1:], ""
+    if len(rest) > 1 and rest[0].token_type is TokenType.L_PAREN and rest[1].text.upper() in ("TYPE", "FORMAT"):
+        end = [token.text for token in rest].index(")")
+        rest, options = rest[end + 1 :], " ".join(token.text.upper() for token in rest[1:end])
     if not rest:
         raise StatementError("SYNTAX_ERROR: line 1:8: nothing to explain")
-    statement = read_statement(text[rest[0].start :], database, ())
+    start = rest[0].start
+    statement = read_statement(_BLACK.sub(" ", text[:start]) + text[start:], database, ())  # so that places stay
     if isinstance(statement, (Select, CreateView, CreateTable, Unload)):
-        return statement.query
+        return Explain(statement.query, "TYPE VALIDATE" in options, isinstance(statement, (CreateView, CreateTable)))
     raise StatementError("NOT_SUPPORTED: EXPLAIN of a statement without a query")
 
 
