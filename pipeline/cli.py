@@ -111,11 +111,12 @@ def publish(dry_run: bool, cur_location: "Location | None", now: datetime) -> No
     policy = connections.policy(settings, session)
     following = analytics.following(settings, session, cur_location)
     bill = analytics.bill(settings, session, following)
+    publisher = analytics.publisher(settings, session, bill)
+    publisher.rehearse(bill_stands=following is None)
     if following is not None:
         declare(session, following)
     first = first_day(connections.s3(session), settings.lake) or now.date()
-    published = analytics.publisher(settings, session, bill).publish(policy, first, now)
-    for name in tracked(published, "Publishing"):
+    for name in tracked(publisher.publish(policy, first, now), "Publishing"):
         log.log(_event_level(), "published", extra={"relation": f"{settings.glue_database}.{name}"})
     if bill.table is None:
         click.echo("No bill: CHARGEBACK_CUR_TABLE is not set, so all cost stays estimated.", err=True)

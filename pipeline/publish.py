@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 
@@ -12,10 +12,11 @@ from pipeline.bill import Bill
 from pipeline.catalog import Catalog, foreign, marks
 from pipeline.errors import ConfigurationError
 from pipeline.lake import Lake
-from pipeline.ledger_table import COST_LEDGER, LEDGER_TABLES
+from pipeline.ledger_table import COST_LEDGER, LEDGER_TABLES, PUBLISHED_TABLES
 from pipeline.models import Location
 from pipeline.policy import OBJECT_NAME, Policy, policy_tables
 from pipeline.refresh import Refresher
+from pipeline.rehearsal import Rehearsal, empty, empty_table
 from pipeline.relations import View, levels, reading_from, views
 from pipeline.tables import TABLES
 from pipeline.warehouse import Warehouse, side_by_side
@@ -23,6 +24,7 @@ from pipeline.warehouse import Warehouse, side_by_side
 log = logging.getLogger(__name__)
 
 _BLOG_VIEWS = frozenset({"compute_cost", "emr_eks_cost"})
+_BILL_TO_BE = "bill_to_be"
 
 
 @dataclass(frozen=True)
@@ -37,18 +39,32 @@ class Publisher:
     version: str
     refresher: Refresher
 
+    def rehearse(self, *, bill_stands: bool) -> None:
+        """Make sure that everything can be published; nothing is made but the database, if there is none.
+
+        The bill's table is as the bill says, whether it stands already or is about to.
+
+        Raises:
+            ConfigurationError: one of the names stands for something that we did not make.
+            ContractError: the engine refuses a view.
+        """
+        bill = self.refresher.bill
+        planned = views(bill.source)
+        self.catalog.create_database()
+        self._refuse_foreign([view.name for view in planned])
+        tables = {table.name: empty_table(table) for table in PUBLISHED_TABLES}
+        if not bill_stands:
+            tables[_BILL_TO_BE] = empty(bill.columns)
+            bill = replace(bill, table=_BILL_TO_BE)
+        Rehearsal(self.warehouse, tables, {view.name: bill.select(view) for view in planned}).require()
+
     def publish(self, policy: Policy, first_day: date, now: datetime) -> Iterator[str]:
         """Write the policy, declare the tables, create the views in dependency order; yields each name once it stands.
 
         The ledger is filled as soon as the views that it follows from are there, before those that read it.
-
-        Raises:
-            ConfigurationError: one of the names stands for something that we did not make.
         """
         planned = views(self.refresher.bill.source)
         names = [view.name for view in planned]
-        self.catalog.create_database()
-        self._refuse_foreign(names)
         for table, rows in policy_tables(policy).items():
             self.lake.merge_whole(table, partial(_instead, rows), OBJECT_NAME)
         for table in TABLES:

@@ -148,6 +148,18 @@ def test_an_export_that_lacks_columns_is_refused_before_anything_is_declared(exp
     assert databases() == set()
 
 
+def test_an_export_that_no_view_can_read_is_not_declared(export: Folder) -> None:
+    for month in ("2026-10", "2026-11"):
+        lines = cur2(1.0)
+        at = lines.schema.get_field_index("line_item_usage_type")
+        export.export(month, lines.set_column(at, "line_item_usage_type", pa.array([1.0])), execution=SECOND)
+    result = run("publish", "--cur-location", PLACE, *NOW)
+    assert result.exit_code == 65
+    assert "The view cur_" in said(result)
+    assert databases() == {"chargeback"}, "which is empty"
+    assert boto3.client("glue").get_tables(DatabaseName="chargeback")["TableList"] == []
+
+
 def of_another_region(exchange: Exchange) -> None:
     """Answer only those who speak to eu-west-1, and tell the others where the bucket lies, as S3 does."""
     if "/eu-west-1/s3/" in exchange.headers["Authorization"]:
