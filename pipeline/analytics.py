@@ -11,6 +11,7 @@ from pipeline.bill import Bill, bill_over, delivered_periods, find_bill
 from pipeline.bill_delivery import Following, plan
 from pipeline.catalog import Catalog
 from pipeline.errors import ConfigurationError
+from pipeline.former import FormerEntries
 from pipeline.ledger import LedgerState
 from pipeline.ledger_catalog import LedgerCatalog
 from pipeline.ledger_files import LedgerFiles
@@ -33,6 +34,7 @@ def publisher(settings: LakeSettings, session: boto3.Session, of: Bill) -> Publi
     warehouse = _warehouse(settings, session)
     return Publisher(
         Catalog(session, settings.glue_database),
+        FormerEntries(session, settings.glue_database),
         warehouse,
         settings.glue_database,
         connections.lake(settings, session),

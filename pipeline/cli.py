@@ -375,5 +375,5 @@ def main() -> None:
     except click.Abort:
         _leave(_INTERRUPTED)
     except ChargebackError as error:
-        click.echo(f"chargeback: {error}", err=True)
+        click.echo("\n".join([f"chargeback: {error}", *getattr(error, "__notes__", ())]), err=True)
         sys.exit(error.exit_code)

@@ -1,7 +1,7 @@
 """Publishing: the tables and views, declared where the analysts find them."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -11,13 +11,14 @@ import pyarrow as pa
 from pipeline.bill import Bill
 from pipeline.catalog import Catalog, foreign, marks
 from pipeline.errors import ConfigurationError
+from pipeline.former import FormerEntries
 from pipeline.lake import Lake
 from pipeline.ledger_table import COST_LEDGER, LEDGER_TABLES, PUBLISHED_TABLES
 from pipeline.models import Location
 from pipeline.policy import OBJECT_NAME, Policy, policy_tables
 from pipeline.refresh import Refresher
 from pipeline.rehearsal import Rehearsal, empty, empty_table
-from pipeline.relations import View, levels, reading_from, views
+from pipeline.relations import View, levels, views
 from pipeline.tables import TABLES
 from pipeline.warehouse import Warehouse, side_by_side
 
@@ -32,6 +33,7 @@ class Publisher:
     """What is published, and where to: a Glue *database*, over the lake at *location*, on the engine *warehouse*."""
 
     catalog: Catalog
+    former: FormerEntries
     warehouse: Warehouse
     database: str
     lake: Lake
@@ -59,28 +61,25 @@ class Publisher:
         Rehearsal(self.warehouse, tables, {view.name: bill.select(view) for view in planned}).require()
 
     def publish(self, policy: Policy, first_day: date, now: datetime) -> Iterator[str]:
-        """Write the policy, declare the tables, create the views in dependency order; yields each name once it stands.
+        """Write the policy, declare the tables, create the views, fill the ledger; yields each name once it stands.
 
-        The ledger is filled as soon as the views that it follows from are there, before those that read it.
+        If a definition fails, the database holds again what it held before. If the ledger cannot be filled, the
+        definitions stay, and `refresh` goes on with it.
         """
         planned = views(self.refresher.bill.source)
         names = [view.name for view in planned]
         for table, rows in policy_tables(policy).items():
             self.lake.merge_whole(table, partial(_instead, rows), OBJECT_NAME)
-        for table in TABLES:
-            self.catalog.declare(table, self.location, first_day, self.version, names)
-            yield table.name
-        self.refresher.catalog.declare(marks(self.version, names))
-        yield from (table.name for table in LEDGER_TABLES)
-        reading = {view.name for view in reading_from(COST_LEDGER.name, planned)}
-        yield from self._created(view for view in planned if view.name not in reading)
+        with self.former.put_back_on_failure([*names, *(table.name for table in PUBLISHED_TABLES)]):
+            for table in TABLES:
+                self.catalog.declare(table, self.location, first_day, self.version, names)
+                yield table.name
+            self.refresher.catalog.declare(marks(self.version, names))
+            yield from (table.name for table in LEDGER_TABLES)
+            for level in levels(planned):
+                yield from side_by_side(self._create, level)
         for refreshed in self.refresher.refresh(now, timedelta(0)):
             yield f"{COST_LEDGER.name} of {refreshed.unit}"
-        yield from self._created(view for view in planned if view.name in reading)
-
-    def _created(self, planned: Iterable[View]) -> Iterator[str]:
-        for level in levels(planned):
-            yield from side_by_side(self._create, level)
 
     def _create(self, view: View) -> str:
         self.warehouse.create_view(f'"{self.database}"."{view.name}"', self.refresher.bill.select(view))

@@ -96,15 +96,6 @@ def levels(unordered: Iterable[View]) -> Iterator[tuple[View, ...]]:
         sorter.done(*level)
 
 
-def reading_from(name: str, ordered: Iterable[View]) -> Iterator[View]:
-    """Of views in dependency order, those that read *name*, themselves or through others."""
-    reading = {name}
-    for view in ordered:
-        if not reading.isdisjoint(relations_read(view.template)):
-            reading.add(view.name)
-            yield view
-
-
 @cache
 def relations_read(template: str) -> frozenset[str]:
     """The names of the tables and views that a template reads; a placeholder is no name yet."""

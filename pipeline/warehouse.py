@@ -33,10 +33,16 @@ _Result = TypeVar("_Result")
 
 
 def side_by_side(ask: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """Ask for each of *items*, a few at once, and tell of them in their order; after an error no more are begun."""
+    """Ask for each of *items*, a few at once, and tell of them in their order.
+
+    After an error no more are begun, and it is raised once those under way have ended: nothing goes on behind it.
+    """
     pool = ThreadPoolExecutor(_AT_ONCE)
     try:
         yield from pool.map(ask, items)
+    except Exception:
+        pool.shutdown(wait=True, cancel_futures=True)
+        raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
