@@ -40,6 +40,12 @@ def test_views_stand_on_views_and_on_full_names(connection: Connection[Any]) -> 
     ]
 
 
+def test_a_query_that_begins_with_a_comment_reads_views(connection: Connection[Any]) -> None:
+    rows(connection, "CREATE OR REPLACE VIEW commented AS SELECT job, cost FROM runs")
+    query = "-- What's the cost?\nWITH jobs AS (SELECT job, cost FROM commented) SELECT cost FROM jobs WHERE job = 'a'"
+    assert rows(connection, query) == [(0.1,)]
+
+
 def test_a_view_is_stored_as_presto_stores_it(stack: Stack, connection: Connection[Any]) -> None:
     text = "-- One row per run.\nSELECT job, price, labels, started_at, ARRAY[cost] AS costs FROM runs"
     rows(connection, f"CREATE OR REPLACE VIEW stored AS {text}")

@@ -124,6 +124,7 @@ def test_json_is_written_as_athena_writes_it(expression: str, expected: str | No
         ("max_by(item, key)", None),
         ("min_by(item, key)", 1),
         ("count_if(item IS NULL)", 1),
+        ("count_if(item > CAST(NULL AS integer))", 0),
         ("array_agg(key ORDER BY key DESC)", ["b", "a"]),
     ],
 )

@@ -28,7 +28,7 @@ def to_duckdb(statement: str | exp.Expr) -> str:
     tree = parse(statement) if isinstance(statement, str) else statement.copy()
     typed = annotate_types(tree, dialect="athena")
     try:
-        return typed.sql(AthenaOnDuckDB, unsupported_level=ErrorLevel.RAISE)
+        return typed.sql(AthenaOnDuckDB, unsupported_level=ErrorLevel.RAISE, comments=False)
     except UnsupportedError as error:
         raise StatementError(f"NOT_SUPPORTED: {_first_line(error)}") from error
 
@@ -74,6 +74,8 @@ class AthenaOnDuckDB(DuckDB):
             exp.AtTimeZone: lambda self, node: _at_utc(self, node.this, node.args["zone"]),
             exp.Bracket: lambda self, node: _subscript(self, node),
             exp.Cast: lambda self, node: _cast(self, node, ""),
+            # 0, not NULL, where the condition is never known.
+            exp.CountIf: lambda self, node: self.func("COUNT", exp.case().when(node.this, exp.Literal.number(1))),
             exp.DateAdd: lambda self, node: _same_type(self, DuckDBGenerator.TRANSFORMS[exp.DateAdd], node),
             exp.DateDiff: lambda self, node: _whole_units(self, node),
             exp.Format: lambda self, node: self.func("PRINTF", node.this, *node.expressions),
