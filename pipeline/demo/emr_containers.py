@@ -18,6 +18,9 @@ from pipeline.demo.estate.estate import Estate
 from pipeline.demo.estate.identifiers import chance
 
 _RELEASE = "emr-7.5.0-latest"
+_NEW_RELEASE = "emr-7.6.0-latest"
+_UPGRADE = datetime(2026, 10, 14, tzinfo=UTC)
+"""From then on job runs are started on the new release; the endpoint stays on the one that it was created with."""
 _ENDPOINTS = "{0}/virtualclusters/(?P<virtualClusterId>[^/]+)/endpoints$"
 _FAILING = 0.06
 _CANCELLED = "orders-backfill"
@@ -103,12 +106,13 @@ def _virtual_cluster(estate: Estate, key: str, namespace: str) -> VirtualCluster
 
 def _job_run(estate: Estate, pods: list[Pod], now: datetime) -> JobRun:
     pod, job = pods[0], str(pods[0].workload.job_run_id)
+    created_at = min(pod.life.start for pod in pods)
     found = JobRun(
         name=str(pod.workload.name),
         virtual_cluster_id=str(pod.workload.virtual_cluster_id),
         client_token=job,
         execution_role_arn=_role(estate, "emr-job"),
-        release_label=_RELEASE,
+        release_label=_RELEASE if created_at < _UPGRADE else _NEW_RELEASE,
         job_driver="",
         configuration_overrides={},
         tags=_tags(estate, pod.namespace) | {k: v for k, v in pod.labels.items() if k == "requested-by"},
@@ -116,7 +120,7 @@ def _job_run(estate: Estate, pods: list[Pod], now: datetime) -> JobRun:
     )
     found.arn = found.arn.removesuffix(found.id) + job
     found.id = job
-    found.created_at = _naive(min(pod.life.start for pod in pods))
+    found.created_at = _naive(created_at)
     found.created_by = _role(estate, "scheduler")  # type: ignore[assignment]  # moto's is never set
     ended = max(pod.life.end for pod in pods)
     if ended <= now:
