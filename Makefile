@@ -12,7 +12,7 @@ FOCUS_PYTHON ?= $(shell for python in python3.12 python3.13 $(PYTHON); do \
   && { echo $$python; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test soak bench lint focus focus-environment docs lock clean
+.PHONY: help demo serve test soak bench lint focus focus-environment docs examples lock clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -64,6 +64,11 @@ $(FOCUS_READY): focus/build.lock focus/requirements.lock
 docs: $(READY) ## write the generated pages of docs/ again
 	$(BIN)/python -m pipeline.dictionary > docs/data-dictionary.md
 	$(BIN)/python -m pipeline.settings > docs/settings.md
+	$(BIN)/python -m pipeline.examples docs > docs/examples.new && mv docs/examples.new docs/examples.md
+
+examples: $(READY) ## ask the demo the example queries, and keep its answers in docs/examples/
+	WRITE_ANSWERS=1 $(BIN)/python -m pytest tests/end_to_end/test_demo_examples.py
+	$(MAKE) docs
 
 lock: ## compile the locks again from pyproject.toml and focus/*.in (needs uv)
 	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 \

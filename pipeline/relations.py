@@ -51,7 +51,7 @@ class Check:
 
 def views(source: Source) -> tuple[View, ...]:
     """Every view, each after those it reads; *source* says what the bill's lines, `cur_lines`, are made of."""
-    others = (_view(name, template) for name, template in _templates("views"))
+    others = (_view(name, template) for name, template in templates("views"))
     return in_dependency_order((_view("cur_lines", source_template(source)), *others))
 
 
@@ -62,7 +62,7 @@ def source_template(source: Source) -> str:
 
 def checks() -> tuple[Check, ...]:
     """Every check by name, those first that stop the others."""
-    by_name = (_check(name, template) for name, template in _templates("checks"))
+    by_name = (_check(name, template) for name, template in templates("checks"))
     return tuple(sorted(by_name, key=lambda check: check.advice is None))
 
 
@@ -141,7 +141,7 @@ def _quoted(name: str) -> str:
     return ".".join(f'"{part}"' for part in name.split("."))
 
 
-def _templates(directory: str) -> Iterator[tuple[str, str]]:
+def templates(directory: str) -> Iterator[tuple[str, str]]:
     """The name and text of each SQL file of a directory, by name."""
     for file in sorted((files("sql") / directory).iterdir(), key=_name):
         if file.name.endswith(".sql"):

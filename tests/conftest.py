@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 gc.set_threshold(100_000, 20, 100)
 
 CLUSTER_ARN = "arn:aws:eks:us-east-1:111122223333:cluster/analytics-prod"
-ASK_THE_DEMO = ("test_demo.py", "test_demo_ledger.py", "test_readme.py")
+ASK_THE_DEMO = ("test_demo.py", "test_demo_examples.py", "test_demo_ledger.py", "test_readme.py")
 
 
 class OneDemo(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
