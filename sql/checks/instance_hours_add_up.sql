@@ -34,10 +34,12 @@ sides AS (
     FROM attributed_costs
     WHERE line_class = 'compute' AND cost_state <> 'estimated' AND instance_id LIKE 'i-%'
 ),
--- Where pods or bill know only days, the instance adds up by the day.
+-- Where pods or bill know only days, the instance adds up by the day. Instances that are nobody's here have no parts:
+-- the reconciliation with the bill has their sums.
 placed AS (
     SELECT
         *,
+        COUNT(parts_effective) OVER (PARTITION BY usage_date, instance_id) AS parts,
         CASE
             WHEN MAX(date_diff('hour', period_start, period_end)) OVER (PARTITION BY usage_date, instance_id) > 1
                 THEN CAST(usage_date AS timestamp)
@@ -58,6 +60,7 @@ hours AS (
         CAST(COALESCE(SUM(CAST(bill_list AS decimal(38, 12))), 0) AS double) AS bill_list,
         CAST(COALESCE(SUM(CAST(parts_list AS decimal(38, 12))), 0) AS double) AS parts_list
     FROM placed
+    WHERE parts > 0
     GROUP BY 1, 2, 3, 4
 )
 
