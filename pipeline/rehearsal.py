@@ -77,9 +77,8 @@ def empty_table(table: Table) -> str:
 
 def empty(columns: Mapping[str, str]) -> str:
     """The SELECT of a relation without rows, of these *columns*, whose types are in Glue's words."""
-    values = ", ".join(f'CAST(NULL AS {_athena_type(kind)}) AS "{name}"' for name, kind in columns.items())
-    return f"SELECT {values} WHERE FALSE"
+    return exp.select(*(_null(name, kind) for name, kind in columns.items())).where(exp.false()).sql("athena")
 
 
-def _athena_type(glue: str) -> str:
-    return exp.DataType.build(glue, dialect="hive").sql("athena").lower()
+def _null(name: str, of: str) -> exp.Expr:
+    return exp.alias_(exp.cast(exp.null(), exp.DataType.build(of, dialect="hive")), name, quoted=True)
