@@ -94,6 +94,10 @@ class View(msgspec.Struct, frozen=True, rename="camel"):
     run_as_invoker: bool = True
 
 
+# msgspec learns a type when it first meets it; threads that have it learn one at once have crashed the process.
+_LEARNT = tuple(map(msgspec.json.Decoder, (Table, Partition, View)))
+
+
 class Catalog:
     """Tables and views by name; every complaint is a `StatementError` in Athena's words."""
 
