@@ -11,8 +11,11 @@ FOCUS_PYTHON ?= $(shell for python in python3.12 python3.13 $(PYTHON); do \
   $$python -c 'import sys; sys.exit(not (3, 12) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
   && { echo $$python; break; }; done)
 
+# Trino's client and the Java that runs its server: only `make trino` needs them.
+TRINO_READY := $(VENV)/.ready-trino
+
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test soak bench lint focus focus-environment docs examples lock clean
+.PHONY: help demo serve test trino trino-environment soak bench lint focus focus-environment docs examples lock clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -31,8 +34,19 @@ demo: $(READY) ## run the whole pipeline on a simulated estate and show what eac
 serve: $(READY) ## the same, and leave the stack up for your own queries
 	$(BIN)/chargeback demo --serve
 
-test: $(READY) ## run every test
+test: $(READY) ## run every test but those of make trino
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+trino: trino-environment ## run the same SQL on a real Trino, and compare (needs Maven once, to fetch it)
+	$(BIN)/python -m pytest -m trino tests/trino
+
+trino-environment: $(TRINO_READY)
+	$(BIN)/python -m tests.trino.installation
+
+$(TRINO_READY): $(READY) tests/trino/requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  --requirement tests/trino/requirements.lock
+	@touch $@
 
 soak: $(READY) ## kill 200 collecting runs at random moments, and see each healed
 	SOAK_KILLS=200 $(BIN)/python -m pytest --numprocesses 2 tests/end_to_end/test_kills.py
@@ -70,11 +84,13 @@ examples: $(READY) ## ask the demo the example queries, and keep its answers in 
 	WRITE_ANSWERS=1 $(BIN)/python -m pytest tests/end_to_end/test_demo_examples.py
 	$(MAKE) docs
 
-lock: ## compile the locks again from pyproject.toml and focus/*.in (needs uv)
+lock: ## compile the locks again from pyproject.toml and the *.in beside each (needs uv)
 	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 \
 	  pyproject.toml --output-file requirements.lock
 	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 \
 	  --extra dev --constraints requirements.lock pyproject.toml --output-file requirements-dev.lock
+	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 \
+	  --constraints requirements-dev.lock tests/trino/requirements.in --output-file tests/trino/requirements.lock
 	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.12 \
 	  focus/build.in --output-file focus/build.lock
 	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.12 \

@@ -49,11 +49,19 @@ class LedgerCatalog:
         """Whether the ledger is a table already: not absent, and no view as in former versions."""
         return self._table() is not None
 
+    @property
+    def place(self) -> str:
+        """Whose the ledger's files are: this catalog's and database's, since others may follow the same lake."""
+        with translated(f"Looking for the Glue database {self._database} (glue:GetDatabase)"):
+            found = self._glue.get_database(Name=self._database)["Database"]
+        return f"{found.get('CatalogId', 'catalog')}-{self._database}"
+
     def declare(self, parameters: Mapping[str, str]) -> None:
         """Create both tables or bring them up to date in place; a view of the name gives way.
 
         *parameters* say whose they are. What is remembered with the tables, and their partitions, stays.
         """
+        folder = f"{self._location.uri(COST_LEDGER.name)}/{self.place}"
         for table in LEDGER_TABLES:
             entry = self._entry(table.name)
             if entry is not None and entry.get("TableType") == "VIRTUAL_VIEW":
@@ -61,7 +69,7 @@ class LedgerCatalog:
                     self._glue.delete_table(DatabaseName=self._database, Name=table.name)
                 entry = None
             kept = entry.get("Parameters", {}) if entry else {}
-            declared = self._input(table, {**kept, **_projection(table, self._location), **parameters})
+            declared = self._input(table, {**kept, **_projection(table, folder), **parameters})
             with translated(f"Declaring {self._database}.{table.name} (glue:CreateTable, glue:UpdateTable)"):
                 if entry is None:
                     self._glue.create_table(DatabaseName=self._database, TableInput=declared)
@@ -158,18 +166,17 @@ class LedgerCatalog:
         }
 
 
-def _projection(table: Table, location: Location) -> dict[str, str]:
+def _projection(table: Table, folder: str) -> dict[str, str]:
     """Of the runs: a query names one, and each may have any day."""
     if table is not COST_LEDGER_RUNS:
         return {}
-    place = location.uri(COST_LEDGER.name)
     return {
         "projection.enabled": "true",
         f"projection.{RUN.name}.type": "injected",
         f"projection.{PARTITION_KEY}.type": "date",
         f"projection.{PARTITION_KEY}.format": "yyyy-MM-dd",
         f"projection.{PARTITION_KEY}.range": "2015-01-01,NOW+366DAYS",
-        "storage.location.template": f"{place}/${{{RUN.name}}}/{PARTITION_KEY}=${{{PARTITION_KEY}}}/",
+        "storage.location.template": f"{folder}/${{{RUN.name}}}/{PARTITION_KEY}=${{{PARTITION_KEY}}}/",
     }
 
 

@@ -37,15 +37,15 @@ class _Object:
 
 
 class LedgerFiles:
-    """What lies in S3, as far as it concerns the ledger of the lake at *lake*."""
+    """What lies in S3, as far as it concerns a ledger of the lake at *lake*; its own files lie at a *place* there."""
 
     def __init__(self, s3: "S3Client", lake: Location) -> None:
         self._s3 = s3
         self._lake = lake
 
-    def folder(self, run: str, day: date | None = None) -> str:
+    def folder(self, place: str, run: str, day: date | None = None) -> str:
         """The URI of a run's folder, or of one *day* in it, ending in a slash."""
-        parts = (COST_LEDGER.name, run, *([f"{PARTITION_KEY}={day.isoformat()}"] if day else []))
+        parts = (COST_LEDGER.name, place, run, *([f"{PARTITION_KEY}={day.isoformat()}"] if day else []))
         return f"{self._lake.uri(*parts)}/"
 
     def days(self) -> dict[date, str]:
@@ -69,9 +69,9 @@ class LedgerFiles:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return dict(zip(folders, pool.map(self._of_folders, folders.values()), strict=True))
 
-    def sweep(self, days: Mapping[date, LedgerDay], now: datetime) -> int:
+    def sweep(self, place: str, days: Mapping[date, LedgerDay], now: datetime) -> int:
         """Delete what no day of the ledger consists of any more, and has not since the grace time; returns how much."""
-        prefix = f"{self._lake.key(COST_LEDGER.name)}/"
+        prefix = f"{self._lake.key(COST_LEDGER.name, place)}/"
         old = [
             found.key
             for found in self._objects(self._lake.bucket, prefix)

@@ -72,17 +72,17 @@ class Refresher:
         if month is None:
             self.catalog.forget(stored.keys() - wanted.keys())
             self.catalog.remember(bill)
-        deleted = self.files.sweep(self.catalog.days(), now)
+        deleted = self.files.sweep(self.catalog.place, self.catalog.days(), now)
         log.info("former rows swept", extra={"objects": deleted})
 
     def _computed(
         self, unit: Unit, wanted: Mapping[date, Inputs], stored: Mapping[date, LedgerDay], now: datetime, *, anew: bool
     ) -> Refreshed:
-        run = run_name(now, secrets.token_hex(4))
+        place, run = self.catalog.place, run_name(now, secrets.token_hex(4))
         definitions = self._definitions if unit.periods else self._without_bill
         self.warehouse.unload(
             rows_of(unit.days, unit.periods, definitions),
-            self.files.folder(run),
+            self.files.folder(place, run),
             "usage_date",
             f'"{self.database}"."{COST_LEDGER.name}_{run.lower().replace("-", "_")}"',
             f"Computing the ledger of {unit}",
@@ -90,7 +90,7 @@ class Refresher:
         answer = self.warehouse.query(digests_of(run, unit.days), f"Looking at the ledger of {unit}")
         digests = {day: f"{rows}:{digest}" for day, rows, digest in answer.rows}
         written = {
-            day: LedgerDay(run, self.files.folder(run, day), digests.get(day, _NO_ROWS), wanted[day], now)
+            day: LedgerDay(run, self.files.folder(place, run, day), digests.get(day, _NO_ROWS), wanted[day], now)
             for day in unit.days
         }
         same = {day for day in unit.days if not anew and day in stored and stored[day].digest == written[day].digest}

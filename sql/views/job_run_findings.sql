@@ -186,9 +186,9 @@ SELECT
             WHEN 'driver_on_spot' THEN CAST(drivers_on_spot AS varchar) || ' driver pods on Spot'
             WHEN 'executors_on_demand' THEN CAST(executors_on_demand AS varchar) || ' executor pods On-Demand'
             WHEN 'low_efficiency'
-                THEN CAST(CAST(1e2 * total_efficiency AS bigint) AS varchar) || ' % of requests used'
+                THEN CAST(CAST(round(1e2 * total_efficiency) AS bigint) AS varchar) || ' % of requests used'
             WHEN 'over_requested_memory'
-                THEN CAST(CAST(1e2 * ram_efficiency AS bigint) AS varchar) || ' % of requested memory used'
+                THEN CAST(CAST(round(1e2 * ram_efficiency) AS bigint) AS varchar) || ' % of requested memory used'
             WHEN 'pods_across_zones' THEN CAST(zones AS varchar) || ' Availability Zones'
             ELSE COALESCE(failure_reason, state)
         END AS varchar

@@ -156,8 +156,12 @@ met AS (
         MAX(payer_account_id) OVER resource_slot AS slot_payer,
         MAX(currency) OVER resource_slot AS slot_currency,
         MAX(cost_basis) OVER resource_slot AS slot_basis,
-        min_by(tags, CASE WHEN side = 'charge' THEN '0' ELSE '1' END || COALESCE(usage_type, ''))
-            OVER resource_slot AS slot_tags,
+        -- A credit of the same usage has none. What is left is decided by the tags' text: the same in every run.
+        min_by(
+            tags,
+            CASE WHEN side <> 'charge' THEN '2' WHEN cardinality(tags) > 0 THEN '0' ELSE '1' END
+                || COALESCE(usage_type, '') || COALESCE(json_format(CAST(tags AS json)), '')
+        ) OVER resource_slot AS slot_tags,
         -- Of the workload on that day: who it is, for its uplift; and whether its uplift has come.
         MAX(CASE WHEN side = 'pod' THEN cluster_arn END) OVER workload_day AS workload_cluster_arn,
         MAX(CASE WHEN side = 'pod' THEN cluster_name END) OVER workload_day AS workload_cluster_name,

@@ -220,7 +220,8 @@ def test_former_rows_go_after_the_grace_time_and_no_others_ever(environment: pyt
 
 def test_what_a_killed_refresh_left_is_swept_and_seen_by_nobody(environment: pytest.MonkeyPatch) -> None:
     done("publish", *NOW)
-    left = "chargeback/cost_ledger/20261121T120500Z-0badcafe/usage_date=2026-11-19/part"
+    ours = folders()["2026-11-19"].removeprefix("s3://lake/").split("/20261121")[0]
+    left = f"{ours}/20261121T120500Z-0badcafe/usage_date=2026-11-19/part"
     [rows] = [body for key, body in objects().items() if "/cost_ledger/" in key]
     boto3.client("s3").put_object(Bucket="lake", Key=left, Body=rows)
     require_the_table_says_what_the_view_says()
@@ -228,6 +229,15 @@ def test_what_a_killed_refresh_left_is_swept_and_seen_by_nobody(environment: pyt
     assert left in objects(), "it may be one that is still at work"
     done("refresh", "--now", "2026-11-22T12:05:01Z")
     assert left not in objects()
+
+
+def test_the_files_of_another_database_over_the_same_lake_are_never_swept(environment: pytest.MonkeyPatch) -> None:
+    done("publish", *NOW)
+    with environment.context() as other:
+        other.setenv("CHARGEBACK_GLUE_DATABASE", "other")
+        done("publish", "--now", "2027-01-01T00:00Z")
+        done("refresh", "--now", "2027-02-01T00:00Z")
+    require_the_table_says_what_the_view_says()
 
 
 def test_a_month_is_computed_anew_whatever_is_known_of_it(billed: pytest.MonkeyPatch) -> None:

@@ -124,7 +124,7 @@ def _translated(statement: str) -> str:
 @cache
 def _selects(source: Source, columns: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     bill = Bill("cur", source, dict(columns))
-    return tuple((view.name, _translated(bill.select(view))) for view in _views(source))
+    return tuple((view.name, _translated(bill.select(view))) for view in every_view(source))
 
 
 @cache
@@ -138,14 +138,15 @@ LEDGER = View("cost_ledger", "row of the ledger", "SELECT * FROM cost_ledger_liv
 """The table that `refresh` fills, as if it always just had."""
 
 
-def _views(source: Source) -> tuple[View, ...]:
+def every_view(source: Source) -> tuple[View, ...]:
+    """The shipped views, and the ledger as one of them, each after those it reads."""
     return in_dependency_order((*views(source), LEDGER))
 
 
 @cache
 def _reads(source: Source) -> Mapping[str, frozenset[str]]:
     """What every view reads."""
-    return {view.name: relations_read(view.template) for view in _views(source)}
+    return {view.name: relations_read(view.template) for view in every_view(source)}
 
 
 def _below(source: Source, reading: Collection[str] | None, replaced: Collection[str]) -> set[str]:

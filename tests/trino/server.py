@@ -33,6 +33,7 @@ query.max-memory=1GB
 
 # Statistics are off: with them Trino asks Glue about every column while it plans, which moto cannot answer.
 # The wait makes a dynamic filter prune always, and not only when it happens to be there in time.
+# Of the directories of a scan two are listed at once: dozens of connections at once are more than moto's socket takes.
 _CATALOG_CONFIG = """\
 connector.name=hive
 hive.metastore=glue
@@ -48,6 +49,7 @@ s3.aws-access-key=test
 s3.aws-secret-key=test
 hive.parquet.time-zone=UTC
 hive.recursive-directories=true
+hive.split-loader-concurrency=2
 hive.non-managed-table-writes-enabled=true
 hive.table-statistics-enabled=false
 hive.collect-column-statistics-on-write=false

@@ -55,7 +55,6 @@ STATEMENTS = {
     **{f"{view.name} ({source})": view.template for source in SOURCES for view in views(source)},
     **{check.name: check.template for check in checks()},
 }
-VIEW_TEMPLATES = {name: text for name, text in STATEMENTS.items() if name not in {check.name for check in checks()}}
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -161,12 +160,6 @@ def test_every_column_has_a_name_of_its_own(name: str) -> None:
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("name", VIEW_TEMPLATES)
-def test_a_text_that_becomes_a_column_of_a_view_has_no_width(name: str) -> None:
-    columns = [column.unalias() for select in _tree(STATEMENTS[name]).find_all(exp.Select) for column in select.selects]
-    assert not [column.sql() for column in columns if _is_bare_text(column)]
-
-
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_no_row_can_be_dropped_by_a_join_or_a_set_operation(name: str) -> None:
     tree = _tree(STATEMENTS[name])
@@ -242,14 +235,6 @@ def _tree(template: str) -> exp.Query:
     tree = parse_one(render(template, cur_table="billing.cur"), read="athena")
     assert isinstance(tree, exp.Query)
     return tree
-
-
-def _is_bare_text(column: exp.Expr) -> bool:
-    """A literal, or a CASE one of whose results is one: Athena keeps the width of the longest in the view."""
-    if isinstance(column, exp.Case):
-        results = [branch.args["true"] for branch in column.args["ifs"]] + [column.args.get("default")]
-        return any(isinstance(result, exp.Literal) and result.is_string for result in results)
-    return isinstance(column, exp.Literal) and column.is_string
 
 
 @pytest.mark.parametrize("source", SOURCES)

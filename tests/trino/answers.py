@@ -1,0 +1,52 @@
+"""Answers of an engine that is asked a few things at once, and how those of two engines are compared."""
+
+import math
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from pipeline.warehouse import Answer
+
+_Item = TypeVar("_Item", bound=Hashable)
+
+_AT_ONCE = 4
+_TOLERANCE = 1e-9  # sums of doubles differ in their last digits, and what is left of a difference by more than that
+
+
+@contextmanager
+def asked(ask: Callable[[_Item], Answer], items: Iterable[_Item]) -> Iterator[Mapping[_Item, Future[Answer]]]:
+    """Ask for each of *items*, a few at once and in their order, while who waits for one waits for that one only."""
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        yield {item: pool.submit(ask, item) for item in items}
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def differences(one: Answer, other: Answer) -> Iterator[str]:
+    """What is not the same in two answers whose rows come in any order; columns are called alike in any case."""
+    columns = [name.lower() for name in one.columns]
+    if columns != [name.lower() for name in other.columns]:
+        yield f"columns {columns} and {other.columns}"
+    elif len(one.rows) != len(other.rows):
+        yield f"{len(one.rows)} and {len(other.rows)} rows"
+    else:
+        for mine, theirs in zip(sorted(one.rows, key=_place), sorted(other.rows, key=_place), strict=True):
+            for name, left, right in zip(columns, mine, theirs, strict=True):
+                if not _same(left, right):
+                    yield f"{name}: {left!r} and {right!r}, in {dict(zip(columns, mine, strict=True))}"
+
+
+def _place(row: tuple[Any, ...]) -> tuple[str, list[float]]:
+    """Where a row stands among the others: by all but its doubles, then by those."""
+    doubles = [value for value in row if isinstance(value, float)]
+    others = [sorted(value.items()) if isinstance(value, dict) else value for value in row if type(value) is not float]
+    return repr(others), doubles
+
+
+def _same(left: object, right: object) -> bool:
+    if isinstance(left, float) and isinstance(right, float):
+        both_nan = math.isnan(left) and math.isnan(right)
+        return both_nan or math.isclose(left, right, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+    return type(left) is type(right) and left == right
