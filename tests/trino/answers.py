@@ -1,5 +1,6 @@
 """Answers of an engine that is asked a few things at once, and how those of two engines are compared."""
 
+import json
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -41,12 +42,28 @@ def differences(one: Answer, other: Answer) -> Iterator[str]:
 def _place(row: tuple[Any, ...]) -> tuple[str, list[float]]:
     """Where a row stands among the others: by all but its doubles, then by those."""
     doubles = [value for value in row if isinstance(value, float)]
-    others = [sorted(value.items()) if isinstance(value, dict) else value for value in row if type(value) is not float]
+    others = [sorted(value.items()) if isinstance(value, dict) else value for value in row if not _is_rough(value)]
     return repr(others), doubles
+
+
+def _is_rough(value: object) -> bool:
+    """Whether its last digits may be others: a double, or a JSON text that has some."""
+    return isinstance(value, float) or (isinstance(value, str) and value.startswith('{"'))
 
 
 def _same(left: object, right: object) -> bool:
     if isinstance(left, float) and isinstance(right, float):
         both_nan = math.isnan(left) and math.isnan(right)
         return both_nan or math.isclose(left, right, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+    if isinstance(left, str) and isinstance(right, str) and _is_rough(left) and _is_rough(right):
+        return _same_json(json.loads(left), json.loads(right))
     return type(left) is type(right) and left == right
+
+
+def _same_json(left: Any, right: Any) -> bool:
+    match left, right:
+        case dict(), dict():
+            return left.keys() == right.keys() and all(_same_json(left[name], right[name]) for name in left)
+        case list(), list():
+            return len(left) == len(right) and all(map(_same_json, left, right))
+    return _same(left, right)

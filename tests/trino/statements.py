@@ -37,7 +37,7 @@ def view_types() -> Mapping[str, Types]:
 def _table_types() -> Mapping[str, Types]:
     known = lake_types()
     return {
-        table: {name: known.get_column_type(table, name).sql("athena") for name in known.column_names(table)}
+        table: {name: known.get_column_type(table, name).sql("athena").lower() for name in known.column_names(table)}
         for table in known.mapping
     }
 
@@ -45,7 +45,7 @@ def _table_types() -> Mapping[str, Types]:
 @cache
 def _bill_types(source: Source) -> Types:
     hive = {name: exp.DataType.build(kind, dialect="hive") for name, kind in BILLS[source].items()}
-    return {name: kind.sql("athena") for name, kind in hive.items()}
+    return {name: kind.sql("athena").lower() for name, kind in hive.items()}
 
 
 @cache
