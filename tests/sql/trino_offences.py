@@ -156,6 +156,15 @@ def orders_beside_distinct(statement: Statement) -> Iterator[exp.Expr]:
                     yield by
 
 
+def sums_of_results(statement: Statement) -> Iterator[exp.Expr]:
+    """In an order a name is first a column of the result, and what has been summed up is not summed again."""
+    for select in statement.tree.find_all(exp.Select):
+        made_here = {item.alias for item in select.selects if isinstance(item, exp.Alias)}
+        if order := select.args.get("order"):
+            for total in order.find_all(exp.AggFunc):
+                yield from (c for c in total.find_all(exp.Column) if not c.table and c.name in made_here)
+
+
 def computed_partitions(statement: Statement) -> Iterator[exp.Expr]:
     """A computed `usage_date` prunes no partition: passed through, it does."""
     for scope in traverse_scope(statement.typed):

@@ -185,6 +185,16 @@ RULES = (
         ),
     ),
     Rule(
+        "an order sums up no column of the result",
+        offences.sums_of_results,
+        (
+            Example(
+                f"SELECT path, SUM(id) AS id FROM {_PODS} GROUP BY 1 ORDER BY SUM(id)",
+                f"SELECT path, SUM(id) AS id FROM {_PODS} GROUP BY 1 ORDER BY id",
+            ),
+        ),
+    ),
+    Rule(
         "a column that USING merges has no table",
         offences.qualified_after_using,
         (
