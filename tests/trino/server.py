@@ -15,7 +15,7 @@ CATALOG = "awsdatacatalog"
 """Athena's own name for the Glue catalog, with which queries and stored views may qualify their tables."""
 
 _PATIENCE = 300  # seconds from the start to the first answer; on an idle machine it takes ten
-_JAVA_OPTIONS = ("-Xmx2G", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC")
+_JAVA_OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC")
 
 _CONFIG = """\
 node.environment=test
@@ -28,7 +28,8 @@ http-server.http.port={port}
 discovery.uri=http://127.0.0.1:{port}
 plugin.dir={plugins}
 catalog.config-dir={run}/catalog
-query.max-memory=1GB
+query.max-memory={query_mb}MB
+query.max-memory-per-node={query_mb}MB
 """
 
 # Statistics are off: with them Trino asks Glue about every column while it plans, which moto cannot answer.
@@ -82,8 +83,11 @@ def running(
     database: str = "default",
     region: str = "us-east-1",
     reader: Reader = AS_SHIPPED,
+    memory_gb: int = 2,
 ) -> Iterator[str]:
     """Yield the SQLAlchemy URL of a Trino whose tables are those of *aws_endpoint*'s Glue in *region*.
+
+    A query may take half of its *memory_gb*.
 
     *probe* is a query that scans one of these tables, under its full name `awsdatacatalog.database.table`: until it is
     answered, others may not be, as `SELECT 1` is seconds before there is a node that scans.
@@ -94,10 +98,9 @@ def running(
     installation = installed()
     with TemporaryDirectory(prefix="trino-") as directory:
         run, port = Path(directory), _free_port()
-        _configure(
-            run, installation.plugins, port, _CATALOG_CONFIG.format(region=region, endpoint=aws_endpoint, reader=reader)
-        )
-        with _process(installation, run) as server:
+        catalog = _CATALOG_CONFIG.format(region=region, endpoint=aws_endpoint, reader=reader)
+        _configure(run, installation.plugins, port, catalog, memory_gb)
+        with _process(installation, run, memory_gb) as server:
             _wait(server, port, probe, run / "log")
             yield f"trino://chargeback@127.0.0.1:{port}/{CATALOG}/{database}"
 
@@ -109,17 +112,17 @@ def _free_port() -> int:
         return port
 
 
-def _configure(run: Path, plugins: Path, port: int, catalog: str) -> None:
+def _configure(run: Path, plugins: Path, port: int, catalog: str, memory_gb: int) -> None:
     (run / "catalog").mkdir()
     (run / "catalog" / f"{CATALOG}.properties").write_text(catalog, encoding="utf-8")
-    config = _CONFIG.format(port=port, plugins=plugins, run=run)
+    config = _CONFIG.format(port=port, plugins=plugins, run=run, query_mb=memory_gb * 512)
     (run / "config.properties").write_text(config, encoding="utf-8")
 
 
 @contextmanager
-def _process(installation: Installation, run: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _process(installation: Installation, run: Path, memory_gb: int) -> Iterator[subprocess.Popen[bytes]]:
     """The server at work in the directory *run*; it is stopped at the end."""
-    command = [str(installation.java), *_JAVA_OPTIONS, f"-Dconfig={run}/config.properties"]
+    command = [str(installation.java), f"-Xmx{memory_gb}G", *_JAVA_OPTIONS, f"-Dconfig={run}/config.properties"]
     command += ["-cp", installation.classpath, "io.trino.server.TrinoServer"]
     with (run / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log, cwd=run) as server:
         try:
