@@ -15,7 +15,7 @@ FOCUS_PYTHON ?= $(shell for python in python3.12 python3.13 $(PYTHON); do \
 TRINO_READY := $(VENV)/.ready-trino
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test trino trino-environment soak bench lint focus focus-environment docs examples lock clean
+.PHONY: help demo serve test trino trino-environment soak bench reading lint focus focus-environment docs examples lock clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -53,6 +53,9 @@ soak: $(READY) ## kill 200 collecting runs at random moments, and see each heale
 
 bench: $(READY) ## measure collecting against the least that it could cost, and write docs/performance.md
 	$(BIN)/python -m benchmarks.run --output docs/performance.md
+
+reading: trino-environment ## measure what the SQL reads against the least that it could, and write docs/reading.md
+	$(BIN)/python -m benchmarks.reading.run --output docs/reading.md --examples docs/examples.md
 
 lint: $(READY) ## formatting, lint, types, layers
 	$(BIN)/ruff format --check .
