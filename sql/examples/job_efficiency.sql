@@ -2,7 +2,7 @@
 -- A row per job name, or ID of a run without one: vCPU- and GiB-hours that were requested and not used, the shares that
 -- were used, and the lowest share that Kubecost saw of the hours that EMR metered for a run's day (far below 1 it looks
 -- too seldom).
--- Change the month in the WHERE. What EMR metered stands in the bill, which this one reads.
+-- Change the month in the WHERE.
 SELECT
     COALESCE(cluster_name, 'unknown') AS cluster_name,
     workload_kind,

@@ -2,7 +2,7 @@
 -- A row per cluster and day: vCPU-hours that Kubecost saw requested and those that EMR charged uplift for, of the hours
 -- of runs that both have, and their ratio. Below 0.9 Kubecost looks too seldom. Hours that only one of them has, of a
 -- run each, are counted.
--- Change the month in the WHERE. What EMR metered stands in the bill, which this one reads.
+-- Change the month in the WHERE.
 SELECT
     usage_date,
     COALESCE(cluster_name, 'unknown') AS cluster_name,

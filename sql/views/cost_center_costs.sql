@@ -1,45 +1,6 @@
 -- One row per cost center, cluster, day, cost category, cost state, Spark role and capacity type.
 WITH
 -- A distributed cost is no single role's and no single capacity's.
-costs AS (
-    SELECT
-        usage_date,
-        billing_period,
-        account_id,
-        cluster_arn,
-        cluster_name,
-        cost_center,
-        cost_category,
-        cost_state,
-        spark_role,
-        capacity_type,
-        currency,
-        effective_cost,
-        billed_cost,
-        list_cost,
-        0e0 AS distributed_cost
-    FROM ledger_cost_centers
-
-    UNION ALL
-
-    SELECT
-        usage_date,
-        billing_period,
-        account_id,
-        cluster_arn,
-        cluster_name,
-        cost_center,
-        cost_category,
-        cost_state,
-        CAST(NULL AS varchar) AS spark_role,
-        CAST(NULL AS varchar) AS capacity_type,
-        currency,
-        0e0 AS effective_cost,
-        CAST(NULL AS double) AS billed_cost,
-        CAST(NULL AS double) AS list_cost,
-        distributed_cost
-    FROM cost_distribution
-),
 sums AS (
     SELECT
         usage_date,
@@ -57,7 +18,7 @@ sums AS (
         SUM(billed_cost) AS billed_cost,
         SUM(list_cost) AS list_cost,
         SUM(distributed_cost) AS distributed_cost
-    FROM costs
+    FROM cost_center_entries
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 )
 

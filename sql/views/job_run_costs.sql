@@ -60,23 +60,6 @@ efficiencies AS (
             WHEN ram_gib_usage_hours > 0e0 THEN 1e0
         END AS ram_efficiency
     FROM costs
-),
--- The names that EMR knows, for endpoints, whose pods carry none, and for uplift without pods.
-inventory AS (
-    SELECT cluster_arn, CAST('job_run' AS varchar) AS workload_kind, job_run_id AS workload_id, name
-    FROM job_runs
-    UNION ALL
-    SELECT
-        cluster_arn,
-        CAST('interactive_endpoint' AS varchar) AS workload_kind,
-        managed_endpoint_id AS workload_id,
-        name
-    FROM managed_endpoints
-),
-inventory_names AS (
-    SELECT cluster_arn, workload_kind, workload_id, MAX(name) AS name
-    FROM inventory
-    GROUP BY 1, 2, 3
 )
 
 SELECT
@@ -97,7 +80,8 @@ SELECT
                 costs.workload_id,
                 costs.name_without_id
         ),
-        inventory_names.name
+        -- Pods of endpoints carry no name, and uplift without pods has none.
+        names.workload_name
     ) AS workload_name,
     costs.virtual_cluster_id,
     costs.job_run_id,
@@ -127,7 +111,7 @@ SELECT
         + CASE WHEN ram_gib_hours > 0e0 THEN ram_gib_hours * ram_efficiency ELSE 0e0 END
     ) / NULLIF(9e0 * cpu_core_hours + ram_gib_hours, 0e0) AS total_efficiency
 FROM efficiencies AS costs
-LEFT JOIN inventory_names
-    ON costs.cluster_arn = inventory_names.cluster_arn
-    AND costs.workload_kind = inventory_names.workload_kind
-    AND costs.workload_id = inventory_names.workload_id
+LEFT JOIN workload_names AS names
+    ON costs.cluster_arn = names.cluster_arn
+    AND costs.workload_kind = names.workload_kind
+    AND costs.workload_id = names.workload_id

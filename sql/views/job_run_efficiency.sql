@@ -95,31 +95,36 @@ efficiencies AS (
 )
 
 SELECT
-    usage_date,
-    account_id,
-    cluster_arn,
-    cluster_name,
-    workload_kind,
-    workload_id,
-    workload_name,
-    virtual_cluster_id,
-    job_run_id,
-    pods,
-    pod_hours,
-    cpu_core_hours,
-    cpu_core_request_hours,
-    cpu_core_usage_hours,
-    ram_gib_hours,
-    ram_gib_request_hours,
-    ram_gib_usage_hours,
-    gpu_hours,
-    cpu_efficiency,
-    ram_efficiency,
+    days.usage_date,
+    days.account_id,
+    days.cluster_arn,
+    days.cluster_name,
+    days.workload_kind,
+    days.workload_id,
+    COALESCE(days.workload_name, names.workload_name) AS workload_name,
+    days.virtual_cluster_id,
+    days.job_run_id,
+    days.pods,
+    days.pod_hours,
+    days.cpu_core_hours,
+    days.cpu_core_request_hours,
+    days.cpu_core_usage_hours,
+    days.ram_gib_hours,
+    days.ram_gib_request_hours,
+    days.ram_gib_usage_hours,
+    days.gpu_hours,
+    days.cpu_efficiency,
+    days.ram_efficiency,
     -- Weighed as the ledger splits an instance's cost: a vCPU-hour counts as much as 9 GiB-hours.
     (
-        CASE WHEN cpu_core_hours > 0e0 THEN 9e0 * cpu_core_hours * cpu_efficiency ELSE 0e0 END
-        + CASE WHEN ram_gib_hours > 0e0 THEN ram_gib_hours * ram_efficiency ELSE 0e0 END
-    ) / NULLIF(9e0 * cpu_core_hours + ram_gib_hours, 0e0) AS total_efficiency,
-    observed_ratio,
-    observed_memory_ratio
-FROM efficiencies
+        CASE WHEN days.cpu_core_hours > 0e0 THEN 9e0 * days.cpu_core_hours * days.cpu_efficiency ELSE 0e0 END
+        + CASE WHEN days.ram_gib_hours > 0e0 THEN days.ram_gib_hours * days.ram_efficiency ELSE 0e0 END
+    ) / NULLIF(9e0 * days.cpu_core_hours + days.ram_gib_hours, 0e0) AS total_efficiency,
+    days.observed_ratio,
+    days.observed_memory_ratio
+FROM efficiencies AS days
+-- Pods of endpoints carry no name.
+LEFT JOIN workload_names AS names
+    ON days.cluster_arn = names.cluster_arn
+    AND days.workload_kind = names.workload_kind
+    AND days.workload_id = names.workload_id

@@ -95,7 +95,6 @@ inventory AS (
     SELECT
         cluster_arn,
         job_run_id,
-        MAX(name) AS name,
         MAX(state) AS state,
         MAX(failure_reason) AS failure_reason
     FROM job_runs
@@ -106,7 +105,7 @@ inventory AS (
 runs AS (
     SELECT
         days.*,
-        COALESCE(days.workload_name, inventory.name) AS name,
+        COALESCE(days.workload_name, names.workload_name) AS name,
         inventory.state,
         inventory.failure_reason,
         CASE
@@ -126,6 +125,10 @@ runs AS (
         ON days.workload_kind = 'job_run'
         AND days.cluster_arn = inventory.cluster_arn
         AND days.workload_id = inventory.job_run_id
+    LEFT JOIN workload_names AS names
+        ON days.cluster_arn = names.cluster_arn
+        AND days.workload_kind = names.workload_kind
+        AND days.workload_id = names.workload_id
 ),
 -- Thresholds: less than half used, of at least one vCPU-hour or 4 GiB-hours; below that nothing is won.
 candidates AS (

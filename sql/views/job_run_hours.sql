@@ -6,58 +6,46 @@ WITH
 witnesses AS (
     SELECT
         usage_date,
-        account_id,
-        region,
+        cost_category = 'emr_uplift' AS is_uplift,
+        CASE WHEN cost_category = 'emr_uplift' THEN NULLIF(split_part(resource_id, ':', 5), '') ELSE account_id END
+            AS account_id,
+        CASE WHEN cost_category = 'emr_uplift' THEN NULLIF(split_part(resource_id, ':', 4), '') ELSE region END
+            AS region,
         cluster_arn,
         cluster_name,
-        window_start AS period_start,
-        window_end AS period_end,
-        workload_kind,
-        COALESCE(
-            job_run_id,
-            CASE WHEN workload_kind = 'interactive_endpoint' THEN workload_id END,
-            emr_internal_id
-        ) AS workload_id,
+        charge_period_start AS period_start,
+        charge_period_end AS period_end,
+        -- Of uplift whose pods nobody saw, the kind may be not known.
+        CASE WHEN cost_category = 'emr_uplift' THEN NULLIF(workload_kind, 'other') ELSE workload_kind END
+            AS workload_kind,
+        CASE
+            WHEN cost_category = 'emr_uplift' OR workload_kind = 'interactive_endpoint' THEN workload_id
+            ELSE COALESCE(job_run_id, emr_internal_id)
+        END AS workload_id,
         workload_name,
         virtual_cluster_id,
         job_run_id,
         cpu_core_request_hours,
         ram_gib_request_hours,
-        CAST(NULL AS double) AS vcpu_hours,
-        CAST(NULL AS double) AS gb_hours,
-        1 AS pod_rows,
-        0 AS uplift_rows
-    FROM pod_hours
-    WHERE job_run_id IS NOT NULL OR emr_internal_id IS NOT NULL OR workload_kind = 'interactive_endpoint'
-    UNION ALL
-    SELECT
-        usage_date,
-        NULLIF(split_part(resource_id, ':', 5), '') AS account_id,
-        NULLIF(split_part(resource_id, ':', 4), '') AS region,
-        CAST(NULL AS varchar) AS cluster_arn,
-        CAST(NULL AS varchar) AS cluster_name,
-        usage_start AS period_start,
-        usage_end AS period_end,
-        CAST(
-            CASE
-                WHEN job_run_id IS NOT NULL THEN 'job_run'
-                WHEN interactive_endpoint_id IS NOT NULL THEN 'interactive_endpoint'
-            END AS varchar
-        ) AS workload_kind,
-        workload_id,
-        CAST(NULL AS varchar) AS workload_name,
-        virtual_cluster_id,
-        job_run_id,
-        CAST(NULL AS double) AS cpu_core_request_hours,
-        CAST(NULL AS double) AS ram_gib_request_hours,
-        vcpu_hours,
-        gb_hours,
-        0 AS pod_rows,
-        1 AS uplift_rows
-    FROM emr_uplift
-    WHERE cost_category = 'emr_uplift' AND workload_id IS NOT NULL
+        CASE
+            WHEN cost_category <> 'emr_uplift' THEN NULL
+            WHEN LOWER(usage_type) LIKE '%vcpuhours' THEN usage_amount
+            ELSE 0e0
+        END AS vcpu_hours,
+        CASE
+            WHEN cost_category <> 'emr_uplift' THEN NULL
+            WHEN LOWER(usage_type) LIKE '%gbhours' THEN usage_amount
+            ELSE 0e0
+        END AS gb_hours
+    FROM cost_ledger
+    -- An uplift that is estimated has no line, so nobody has metered it.
+    WHERE (cost_category = 'emr_uplift' AND line_class = 'emr_uplift' AND workload_id IS NOT NULL)
+        OR (
+            cost_category = 'compute'
+            AND (job_run_id IS NOT NULL OR emr_internal_id IS NOT NULL OR workload_kind = 'interactive_endpoint')
+        )
 ),
--- A window and no join, so that a query of one day reads that day of each side, once.
+-- A window and no join, so that the ledger is read once.
 placed AS (
     SELECT
         usage_date,
@@ -72,8 +60,7 @@ placed AS (
         ram_gib_request_hours,
         vcpu_hours,
         gb_hours,
-        pod_rows,
-        uplift_rows,
+        is_uplift,
         COALESCE(
             cluster_arn, MAX(cluster_arn) OVER (PARTITION BY usage_date, account_id, region, workload_id)
         ) AS cluster_arn,
@@ -111,8 +98,8 @@ periods AS (
         SUM(ram_gib_request_hours) AS ram_gib_request_hours,
         SUM(vcpu_hours) AS vcpu_hours,
         SUM(gb_hours) AS gb_hours,
-        SUM(pod_rows) AS pod_rows,
-        SUM(uplift_rows) AS uplift_rows
+        COUNT_IF(NOT is_uplift) AS pod_rows,
+        COUNT_IF(is_uplift) AS uplift_rows
     FROM placed
     GROUP BY 1, 2, 3, 4, 5, 6, 7
 )

@@ -38,6 +38,7 @@ SHIPPED = {
     "compute_cost",
     "emr_costs_focus",
     "emr_eks_cost",
+    "workload_names",
     "job_run_costs",
     "virtual_cluster_costs",
     "instance_costs",
@@ -48,6 +49,7 @@ SHIPPED = {
     "job_name_costs",
     "policy_rules",
     "ledger_cost_centers",
+    "cost_center_entries",
     "cost_distribution",
     "cost_center_costs",
 }
