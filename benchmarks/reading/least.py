@@ -24,7 +24,18 @@ class Scan:
     partitions: tuple[str, ...] | None
 
 
-Footers = Callable[[Scan], Iterable[pq.FileMetaData]]
+@dataclass(frozen=True)
+class File:
+    """A file that a scan may read: its footer, and how many bytes it has."""
+
+    footer: pq.FileMetaData
+    size: int
+
+
+FilesOf = Callable[[Scan], Iterable[File]]
+
+_TAIL = 48 << 10
+"""What Trino reads of a file's end for its footer, whether or not that is longer: ParquetDataSource's own guess."""
 
 
 def scans(inputs: Iterable[Mapping[str, Any]]) -> list[Scan]:
@@ -40,12 +51,17 @@ def scans(inputs: Iterable[Mapping[str, Any]]) -> list[Scan]:
     ]
 
 
-def least_bytes(of: Iterable[Scan], footers: Footers) -> int:
+def least_bytes(of: Iterable[Scan], files: FilesOf) -> int:
     """The compressed bytes of the column chunks that the scans need, each once, however often it is read.
 
     What tells where the chunks are, the files' footers, is not in it.
     """
-    return sum(_chunks(scan, footers(scan)) for scan in once(of))
+    return sum(_chunks(scan, [file.footer for file in files(scan)]) for scan in once(of))
+
+
+def tail_bytes(of: Iterable[Scan], files: FilesOf) -> int:
+    """The bytes that Trino reads to find the chunks, each time that it reads a table: the end of every file."""
+    return sum(min(file.size, max(_TAIL, file.footer.serialized_size)) for scan in of for file in files(scan))
 
 
 def once(of: Iterable[Scan]) -> Sequence[Scan]:
@@ -82,15 +98,16 @@ class Files:
         self._glue = glue
         self._s3 = s3
 
-    def footers(self, scan: Scan) -> list[pq.FileMetaData]:
-        """The footers of all files that a scan may read."""
+    def of(self, scan: Scan) -> list[File]:
+        """All files that a scan may read."""
         found = []
         for partition in _partitions(scan):
             folder = Location.parse(self._folder(scan.schema, scan.table, partition))
             pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=f"{folder.prefix}/")
-            keys = [listed["Key"] for page in pages for listed in page.get("Contents", [])]
-            footers = (footer_of(self._s3, folder.bucket, key) for key in keys)
-            found += [footer for footer in footers if footer is not None]
+            for listed in (each for page in pages for each in page.get("Contents", [])):
+                footer = footer_of(self._s3, folder.bucket, listed["Key"])
+                if footer is not None:
+                    found.append(File(footer, listed["Size"]))
         return found
 
     def _folder(self, schema: str, table: str, partition: str | None) -> str:

@@ -13,7 +13,7 @@ from benchmarks.processes import cost_of, serving
 from benchmarks.reading.account import SERVED
 from benchmarks.reading.delivery import BILL_TABLE, BUCKET, Delivered, Delivery, Size
 from benchmarks.reading.engine import Engine, Reading
-from benchmarks.reading.least import Files, least_bytes
+from benchmarks.reading.least import Files, least_bytes, tail_bytes
 from benchmarks.reading.questions import PER_JOB, PER_JOB_OF_SAMPLE, Question, marts, of_examples
 from tests.trino.server import AS_ASKED, AS_SHIPPED, CATALOG, Reader, running
 
@@ -24,19 +24,22 @@ _BEFORE, _AFTER = "2026-10-01T00:00Z", "2026-11-02T00:00Z"
 class Line:
     """What was read by a reader that reads what is *asked* for and no more, and by one *as_shipped*; bytes.
 
-    *least* is what had to be read, *served* what S3 gave to the first of the readers, and the footers counted with it.
+    *least* is what had to be read, *tails* the ends of files that say where it is, *served* what S3 gave to the first
+    of the readers, and to the counting of this.
     """
 
     what: str
     asked: Reading
     least: int
+    tails: int
     served: int
     as_shipped: Reading | None = None
 
     @property
     def ratio(self) -> float:
-        """What was read, in comparison to the least."""
-        return self.asked.read / self.least
+        """What was read of the data, in comparison to the least."""
+        # Of a file of which it needs no row Trino does not count the end.
+        return max(self.asked.read - self.tails, 0) / self.least
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ class _Bench:
                 size=self._size,
                 delivered=delivered,
                 refresh=refresh,
-                of_bill=least_bytes(of_bill, self._files.footers),
+                of_bill=least_bytes(of_bill, self._files.of),
                 per_job=self._line("cost per job run", partial(engine.ask, PER_JOB)),
                 of_sample=engine.ask(PER_JOB_OF_SAMPLE),
             )
@@ -139,7 +142,8 @@ class _Bench:
     def _line(self, what: str, read: Callable[[], Reading]) -> Line:
         before = self._served()
         reading = read()
-        line = Line(what, reading, least_bytes(reading.scans, self._files.footers), self._served() - before)
+        least, tails = least_bytes(reading.scans, self._files.of), tail_bytes(reading.scans, self._files.of)
+        line = Line(what, reading, least, tails, self._served() - before)
         _say(f"{what}: {reading.read:,} bytes, {line.ratio:.2f} of the least, {reading.seconds:.1f} s")
         return line
 

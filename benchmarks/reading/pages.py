@@ -64,12 +64,23 @@ def _sizes(whole: Measured) -> str:
 
 
 def _questions(whole: Measured) -> str:
-    heading = ("what", "read, MB", "least, MB", "ratio", "bytes a pod-hour", "seconds", "as shipped, MB", "read again")
+    heading = (
+        "what",
+        "read, MB",
+        "ends of files, MB",
+        "least, MB",
+        "ratio",
+        "bytes a pod-hour",
+        "seconds",
+        "as shipped, MB",
+        "read again",
+    )
     groups = (("", (whole.refresh, whole.per_job)), ("view ", whole.marts), ("example ", whole.examples))
     rows = [
         (
             f"{kind}`{line.what}`" if kind else line.what,
             _mb(line.asked.read),
+            _mb(line.tails),
             _mb(line.least),
             f"{line.ratio:.2f}",
             f"{_a_pod_hour(whole, line):.1f}",

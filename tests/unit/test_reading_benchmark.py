@@ -11,7 +11,7 @@ import pytest
 from benchmarks.reading.bill_lines import Bill, bill
 from benchmarks.reading.estate import HOURS, Month, months
 from benchmarks.reading.lake_rows import LakeRows
-from benchmarks.reading.least import Scan, least_bytes, scans
+from benchmarks.reading.least import File, Scan, least_bytes, scans, tail_bytes
 from benchmarks.reading.sample_rows import COLUMNS, hour_file
 from pipeline import footer
 from pipeline.day import Day
@@ -150,7 +150,16 @@ def test_the_least_is_each_needed_chunk_once() -> None:
         Scan("db", "runs", frozenset({"cost"}), None),
         Scan("db", "bill", frozenset({"cost"}), ()),
     ]
-    assert least_bytes(asked, lambda _: [metadata]) == 2 * sizes["id"] + sizes["tags"] + sizes["cost"]
+    least = least_bytes(asked, lambda _: [File(metadata, len(body.getvalue()))])
+    assert least == 2 * sizes["id"] + sizes["tags"] + sizes["cost"]
+
+
+def test_the_end_of_a_file_is_read_each_time_and_of_a_small_file_all() -> None:
+    body = BytesIO()
+    pq.write_table(pa.table({"id": ["a"]}), body)
+    metadata = pq.read_metadata(BytesIO(body.getvalue()))
+    twice = [Scan("db", "pods", frozenset({"id"}), None)] * 2
+    assert tail_bytes(twice, lambda _: [File(metadata, 600), File(metadata, 1 << 30)]) == 2 * (600 + 49152)
 
 
 def test_what_is_scanned_is_what_trinos_plan_says() -> None:
