@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from pipeline.ledger_table import COST_LEDGER_RUNS, RUN
+from pipeline.ledger_table import COST_LEDGER_RUNS, RUN, SCOPE
 from pipeline.tables import PARTITION_KEY, Column, Table
 
 USAGE_DATE = Column(PARTITION_KEY, pa.date32(), "UTC day of the window; the partition")
@@ -11,7 +11,7 @@ USAGE_DATE = Column(PARTITION_KEY, pa.date32(), "UTC day of the window; the part
 def partition_columns(table: Table) -> tuple[Column, ...]:
     """The columns that stand in the keys of the table's objects, not in the objects."""
     if table is COST_LEDGER_RUNS:
-        return (RUN, USAGE_DATE)
+        return (RUN, SCOPE, USAGE_DATE)
     return (USAGE_DATE,) if table.partitioned else ()
 
 

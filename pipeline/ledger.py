@@ -38,7 +38,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class LedgerDay:
-    """A day of the ledger as it stands: the *run* that wrote its rows, and where; what they say, and follow from.
+    """A day of the ledger as it stands: the *run* that wrote its rows, the run's *folder*, what the rows follow from.
 
     *digest* is the same for the same rows, in whatever order. *refreshed_at* is when the rows were last computed,
     whether or not that changed any.

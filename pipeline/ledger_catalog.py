@@ -1,6 +1,6 @@
 """The ledger's tables in the Glue catalog: where each day's rows lie, and what they were computed from."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,7 +10,15 @@ from pipeline.aws import CONFIG, translated
 from pipeline.errors import ContractError
 from pipeline.glue_types import glue_type, partition_columns
 from pipeline.ledger import Inputs, LedgerDay
-from pipeline.ledger_table import COST_LEDGER, COST_LEDGER_RUNS, LEDGER_TABLES, RUN
+from pipeline.ledger_table import (
+    COST_LEDGER,
+    COST_LEDGER_RUNS,
+    LEDGER_TABLES,
+    OUT_OF_SCOPE_COSTS,
+    RUN,
+    SCOPE,
+    SCOPES,
+)
 from pipeline.models import Location
 from pipeline.tables import PARTITION_KEY, Column, Table
 from pipeline.window import parse_instant, rfc3339
@@ -31,11 +39,13 @@ if TYPE_CHECKING:
 
 _PERIOD = "chargeback.bill."  # and a billing period: a parameter of the table, its value the bill's fingerprint
 _AT_ONCE = 100  # partitions in a call, which is Glue's limit
+_POINTED = (OUT_OF_SCOPE_COSTS, COST_LEDGER)
+"""In this order: the ledger's partitions say what a day follows from, so it has that only when both stand."""
 _NEVER = rfc3339(datetime(1970, 1, 1, tzinfo=UTC))
 
 
 class LedgerCatalog:
-    """`cost_ledger` and `cost_ledger_runs` in the Glue *database*, over the lake at *location*."""
+    """The tables of what `refresh` computes in the Glue *database*, over the lake at *location*."""
 
     def __init__(self, session: boto3.Session, database: str, location: Location) -> None:
         with translated("Connecting to Glue"):
@@ -47,7 +57,7 @@ class LedgerCatalog:
     @property
     def stands(self) -> bool:
         """Whether the ledger is a table already: not absent, and no view as in former versions."""
-        return self._table() is not None
+        return self._table() is not None and self._entry(OUT_OF_SCOPE_COSTS.name) is not None
 
     @property
     def place(self) -> str:
@@ -57,7 +67,7 @@ class LedgerCatalog:
         return f"{found.get('CatalogId', 'catalog')}-{self._database}"
 
     def declare(self, parameters: Mapping[str, str]) -> None:
-        """Create both tables or bring them up to date in place; a view of the name gives way.
+        """Create the tables or bring them up to date in place; a view of the name gives way.
 
         *parameters* say whose they are. What is remembered with the tables, and their partitions, stays.
         """
@@ -80,12 +90,7 @@ class LedgerCatalog:
         """The ledger's days; none while there is no table."""
         if not self.stands:
             return {}
-        with translated(f"Listing the days of {self._name} (glue:GetPartitions)"):
-            pages = self._glue.get_paginator("get_partitions").paginate(
-                DatabaseName=self._database, TableName=COST_LEDGER.name, ExcludeColumnSchema=True
-            )
-            found = [partition for page in pages for partition in page["Partitions"]]
-        return {date.fromisoformat(partition["Values"][0]): _day(partition) for partition in found}
+        return {day: _rows(day, partition) for day, partition in self._partitions(COST_LEDGER).items()}
 
     def periods(self) -> dict[str, str]:
         """The fingerprint of each billing period of which all days were computed."""
@@ -105,43 +110,64 @@ class LedgerCatalog:
                     DatabaseName=self._database, TableInput=self._input(COST_LEDGER, parameters), SkipArchive=True
                 )
 
-    def point(self, days: Mapping[date, LedgerDay], standing: Collection[date]) -> None:
-        """Make *days* what readers see: those that are not *standing* yet first, each of them at one stroke."""
-        new = [_partition(day, rows) for day, rows in days.items() if day not in standing]
-        moved = [_partition(day, rows) for day, rows in days.items() if day in standing]
-        for some in _few(new):
-            with translated(f"Adding days to {self._name} (glue:BatchCreatePartition)"):
+    def point(self, days: Mapping[date, LedgerDay]) -> None:
+        """Make *days* what readers see: those that no table has yet first, each of them at one stroke."""
+        standing = {table.name: self._partitions(table).keys() for table in _POINTED}
+        for table in _POINTED:
+            new = days.keys() - standing[table.name]
+            self._add(table, [_partition(table, day, days[day]) for day in sorted(new)])
+        for table in _POINTED:
+            moved = days.keys() & standing[table.name]
+            self._move(table, [_partition(table, day, days[day]) for day in sorted(moved)])
+
+    def forget(self, days: Iterable[date]) -> None:
+        """Take *days* away, of which neither the lake nor the bill has anything any more."""
+        gone = sorted(days)
+        for table in reversed(_POINTED):
+            for some in _few(gone):
+                with translated(f"Removing days of {self._database}.{table.name} (glue:BatchDeletePartition)"):
+                    answer = self._glue.batch_delete_partition(
+                        DatabaseName=self._database,
+                        TableName=table.name,
+                        PartitionsToDelete=[{"Values": [day.isoformat()]} for day in some],
+                    )
+                self._require_done(table, answer.get("Errors", []), "removed")
+
+    def _partitions(self, table: Table) -> "dict[date, PartitionTypeDef]":
+        with translated(f"Listing the days of {self._database}.{table.name} (glue:GetPartitions)"):
+            pages = self._glue.get_paginator("get_partitions").paginate(
+                DatabaseName=self._database, TableName=table.name, ExcludeColumnSchema=True
+            )
+            found = [partition for page in pages for partition in page["Partitions"]]
+        return {date.fromisoformat(partition["Values"][0]): partition for partition in found}
+
+    def _add(self, table: Table, partitions: "Sequence[PartitionInputTypeDef]") -> None:
+        for some in _few(partitions):
+            with translated(f"Adding days to {self._database}.{table.name} (glue:BatchCreatePartition)"):
                 answer = self._glue.batch_create_partition(
-                    DatabaseName=self._database, TableName=COST_LEDGER.name, PartitionInputList=some
+                    DatabaseName=self._database, TableName=table.name, PartitionInputList=some
                 )
-            self._require_done(answer.get("Errors", []), "added")
-        for some in _few(moved):
+            self._require_done(table, answer.get("Errors", []), "added")
+
+    def _move(self, table: Table, partitions: "Sequence[PartitionInputTypeDef]") -> None:
+        for some in _few(partitions):
             entries: list[BatchUpdatePartitionRequestEntryTypeDef] = [
                 {"PartitionValueList": [*partition.get("Values", [])], "PartitionInput": partition}
                 for partition in some
             ]
-            with translated(f"Pointing days of {self._name} to their rows (glue:BatchUpdatePartition)"):
-                updated = self._glue.batch_update_partition(
-                    DatabaseName=self._database, TableName=COST_LEDGER.name, Entries=entries
+            with translated(
+                f"Pointing days of {self._database}.{table.name} to their rows (glue:BatchUpdatePartition)"
+            ):
+                answer = self._glue.batch_update_partition(
+                    DatabaseName=self._database, TableName=table.name, Entries=entries
                 )
-            self._require_done(updated.get("Errors", []), "changed")
+            self._require_done(table, answer.get("Errors", []), "changed")
 
-    def forget(self, days: Iterable[date]) -> None:
-        """Take *days* away, of which neither the lake nor the bill has anything any more."""
-        for some in _few(sorted(days)):
-            with translated(f"Removing days of {self._name} (glue:BatchDeletePartition)"):
-                answer = self._glue.batch_delete_partition(
-                    DatabaseName=self._database,
-                    TableName=COST_LEDGER.name,
-                    PartitionsToDelete=[{"Values": [day.isoformat()]} for day in some],
-                )
-            self._require_done(answer.get("Errors", []), "removed")
-
-    def _require_done(self, errors: Sequence[object], done: str) -> None:
+    def _require_done(self, table: Table, errors: Sequence[object], done: str) -> None:
         if errors:
             raise ContractError(
-                f"{len(errors)} days of {self._name} were not {done}; Glue says {errors[0]}. They are as they were: "
-                "run `chargeback refresh` again."
+                f"{len(errors)} days of {self._database}.{table.name} were not {done}; Glue says {errors[0]}. "
+                "They are as they were: run `chargeback refresh` again."
             )
 
     def _table(self) -> "TableTypeDef | None":
@@ -161,7 +187,7 @@ class LedgerCatalog:
             "Description": f"One row per {table.grain}.",
             "TableType": "EXTERNAL_TABLE",
             "PartitionKeys": [_column(column) for column in partition_columns(table)],
-            "StorageDescriptor": _storage(f"{self._location.uri(COST_LEDGER.name)}/"),
+            "StorageDescriptor": _storage(table, f"{self._location.uri(COST_LEDGER.name)}/"),
             "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet", **parameters},
         }
 
@@ -170,13 +196,16 @@ def _projection(table: Table, folder: str) -> dict[str, str]:
     """Of the runs: a query names one, and each may have any day."""
     if table is not COST_LEDGER_RUNS:
         return {}
+    any_day = _of_day(f"${{{SCOPE.name}}}", f"${{{PARTITION_KEY}}}")
     return {
         "projection.enabled": "true",
         f"projection.{RUN.name}.type": "injected",
+        f"projection.{SCOPE.name}.type": "enum",
+        f"projection.{SCOPE.name}.values": ",".join(SCOPES.values()),
         f"projection.{PARTITION_KEY}.type": "date",
         f"projection.{PARTITION_KEY}.format": "yyyy-MM-dd",
         f"projection.{PARTITION_KEY}.range": "2015-01-01,NOW+366DAYS",
-        "storage.location.template": f"{folder}/${{{RUN.name}}}/{PARTITION_KEY}=${{{PARTITION_KEY}}}/",
+        "storage.location.template": f"{folder}/${{{RUN.name}}}/{any_day}",
     }
 
 
@@ -188,9 +217,14 @@ def _column(column: Column) -> "ColumnTypeDef":
     return {"Name": column.name, "Type": glue_type(column.type), "Comment": column.comment}
 
 
-def _storage(folder: str) -> "StorageDescriptorTypeDef":
+def _of_day(scope: str, day: str) -> str:
+    """Where a day's rows lie in their run's folder; the engine writes them there."""
+    return f"{SCOPE.name}={scope}/{PARTITION_KEY}={day}/"
+
+
+def _storage(table: Table, folder: str) -> "StorageDescriptorTypeDef":
     return {
-        "Columns": [_column(column) for column in COST_LEDGER.columns],
+        "Columns": [_column(column) for column in table.columns],
         "Location": folder,
         "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
         "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
@@ -198,10 +232,10 @@ def _storage(folder: str) -> "StorageDescriptorTypeDef":
     }
 
 
-def _partition(day: date, rows: LedgerDay) -> "PartitionInputTypeDef":
+def _partition(table: Table, day: date, rows: LedgerDay) -> "PartitionInputTypeDef":
     return {
         "Values": [day.isoformat()],
-        "StorageDescriptor": _storage(rows.folder),
+        "StorageDescriptor": _storage(table, f"{rows.folder}{_of_day(SCOPES[table.name], day.isoformat())}"),
         "Parameters": {
             "chargeback.run": rows.run,
             "chargeback.digest": rows.digest,
@@ -213,13 +247,15 @@ def _partition(day: date, rows: LedgerDay) -> "PartitionInputTypeDef":
     }
 
 
-def _day(partition: "PartitionTypeDef") -> LedgerDay:
-    """A day as its partition tells of it; one that somebody else made has unknown inputs, so it is computed again."""
+def _rows(day: date, partition: "PartitionTypeDef") -> LedgerDay:
+    """A day as the ledger's partition tells of it; of one that somebody else made nothing is known, so it is stale."""
     said = partition.get("Parameters", {})
     periods = (entry.partition("=") for entry in said.get("chargeback.bill", "").split())
     return LedgerDay(
         run=said.get("chargeback.run", ""),
-        folder=partition.get("StorageDescriptor", {}).get("Location", ""),
+        folder=partition.get("StorageDescriptor", {})
+        .get("Location", "")
+        .removesuffix(_of_day(SCOPES[COST_LEDGER.name], day.isoformat())),
         digest=said.get("chargeback.digest", ""),
         inputs=Inputs(
             lake=said.get("chargeback.lake", ""),

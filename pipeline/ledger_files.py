@@ -43,10 +43,9 @@ class LedgerFiles:
         self._s3 = s3
         self._lake = lake
 
-    def folder(self, place: str, run: str, day: date | None = None) -> str:
-        """The URI of a run's folder, or of one *day* in it, ending in a slash."""
-        parts = (COST_LEDGER.name, place, run, *([f"{PARTITION_KEY}={day.isoformat()}"] if day else []))
-        return f"{self._lake.uri(*parts)}/"
+    def folder(self, place: str, run: str) -> str:
+        """The URI of a run's folder, ending in a slash; in it each scope has a folder of each of its days."""
+        return f"{self._lake.uri(COST_LEDGER.name, place, run)}/"
 
     def days(self) -> dict[date, str]:
         """A fingerprint of each day that has objects in the lake, of any cluster."""
@@ -111,12 +110,12 @@ def _bucket_and_key(folder: str) -> tuple[str, str]:
 
 
 def _is_over(path: str, days: Mapping[date, LedgerDay], now: datetime) -> bool:
-    """Whether nobody needs the object at *path*, `<run>/usage_date=<day>/<file>`, any more."""
+    """Whether nobody needs the object at *path*, `<run>/scope=<scope>/usage_date=<day>/<file>`, any more."""
     run, _, rest = path.partition("/")
     written = _written_at(run)
     if written is None:
         return False  # not ours
-    day = date.fromisoformat(rest.removeprefix(f"{PARTITION_KEY}=")[:10])
+    day = date.fromisoformat(rest.rpartition(f"{PARTITION_KEY}=")[2][:10])
     rows = days.get(day)
     if rows is not None and f"/{run}/" in rows.folder:
         return False

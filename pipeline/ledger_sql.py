@@ -1,21 +1,31 @@
-"""The statements that compute the ledger's rows, and that tell what a run wrote."""
+"""The statements that compute the ledger's rows and those out of scope, and that tell what a run wrote."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 
 import pyarrow as pa
 
-from pipeline.ledger_table import COST_LEDGER, COST_LEDGER_RUNS, RUN
+from pipeline.ledger_table import COST_LEDGER, COST_LEDGER_RUNS, OUT_OF_SCOPE_COSTS, RUN, SCOPE, SCOPES
 from pipeline.relations import inlined, relations_read
 from pipeline.tables import PARTITION_KEY, TABLES, Table
 
 LIVE = "cost_ledger_live"
 
+_COLUMNS = ",\n    ".join(column.name for column in COST_LEDGER.columns)
+_IN, _OUT = SCOPES[COST_LEDGER.name], SCOPES[OUT_OF_SCOPE_COSTS.name]
+ROWS = f"""\
+SELECT
+    {_COLUMNS},
+    CASE WHEN is_in_scope THEN '{_IN}' ELSE '{_OUT}' END AS {SCOPE.name},
+    {PARTITION_KEY}
+FROM attributed_costs"""  # noqa: S608  names of ours
+"""What a run computes: both sides of the view, so that the bill is read once for them."""
+
 _DECIMALS = 9  # of a double in a digest: what the order of adding changes lies far below, what money is far above
 
 
 def rows_of(days: Sequence[date], periods: Collection[str], definitions: Mapping[str, str]) -> str:
-    """The SELECT of the ledger's rows of *days*, reading nothing of the bill but the billing *periods*.
+    """The SELECT of all rows of *days*, the ledger's and others, that reads nothing of the bill but the *periods*.
 
     *definitions* are the views' SELECTs by name; if there are no periods, they are those of no bill.
     """
@@ -23,9 +33,7 @@ def rows_of(days: Sequence[date], periods: Collection[str], definitions: Mapping
     if periods:
         listed = ", ".join(f"'{period}'" for period in sorted(periods))
         lines = f"SELECT * FROM (\n{lines}\n) AS every_line\nWHERE billing_period IN ({listed})"  # noqa: S608
-    columns = ",\n    ".join([*(column.name for column in COST_LEDGER.columns), PARTITION_KEY])
-    select = f"SELECT\n    {columns}\nFROM {LIVE}\nWHERE {_on(days)}"
-    return inlined(select, {**definitions, "cur_lines": lines})
+    return inlined(f"{ROWS}\nWHERE {_on(days)}", {**definitions, "cur_lines": lines})
 
 
 def digests_of(run: str, days: Sequence[date]) -> str:
@@ -36,7 +44,7 @@ def digests_of(run: str, days: Sequence[date]) -> str:
     )
     return (
         f"SELECT\n    {PARTITION_KEY},\n    COUNT(*) AS ledger_rows,\n"
-        f"    to_hex(checksum(ROW(\n        {values}\n    ))) AS digest\n"
+        f"    to_hex(checksum(ROW(\n        {SCOPE.name},\n        {values}\n    ))) AS digest\n"
         f"FROM {COST_LEDGER_RUNS.name}\nWHERE {RUN.name} = '{run}' AND {_on(days)}\nGROUP BY 1"
     )
 
@@ -51,7 +59,7 @@ def days_billed(periods: Collection[str]) -> str:
 
 
 def below(definitions: Mapping[str, str]) -> dict[str, str]:
-    """Of the *definitions*, those that the ledger's rows follow from."""
+    """Of the *definitions*, those that a run's rows follow from."""
     wanted, found = {LIVE}, dict[str, str]()
     for name in reversed(tuple(definitions)):
         if name in wanted:

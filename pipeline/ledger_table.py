@@ -1,4 +1,4 @@
-"""The ledger's columns: what its Parquet files, its table in Glue and the docs say of them."""
+"""The columns of what `refresh` computes: what its Parquet files, its tables in Glue and the docs say of them."""
 
 from pipeline.tables import DOUBLE, LABELS, TABLES, TEXT, TIMESTAMP, Column, Table
 
@@ -72,16 +72,52 @@ COST_LEDGER = Table(
 )
 """The table that `refresh` fills; who fills it orders its rows."""
 
+OUT_OF_SCOPE_COSTS = Table(
+    "out_of_scope_costs",
+    "charge of the bill that no cluster has anything to do with; one a day of each account and class, if nothing of it "
+    "could be ours",
+    (),
+    tuple(
+        column
+        for column in COST_LEDGER.columns
+        if column.name
+        in {
+            "charge_period_start",
+            "charge_period_end",
+            "billing_period",
+            "payer_account_id",
+            "account_id",
+            "region",
+            "line_class",
+            "invoice_id",
+            "product_code",
+            "usage_type",
+            "resource_id",
+            "tags",
+            "usage_amount",
+            "effective_cost",
+            "billed_cost",
+            "list_cost",
+            "currency",
+        }
+    ),
+)
+"""What `refresh` finds beside the ledger, so that ledger and this table together are the bill."""
+
+SCOPES = {COST_LEDGER.name: "ledger", OUT_OF_SCOPE_COSTS.name: "out_of_scope"}
+"""What the partition key `scope` says of the rows of a table that `refresh` fills."""
+
 RUN = Column("run", TEXT, "The refresh that wrote the rows; a query has to name it: WHERE run = '…'")
+SCOPE = Column("scope", TEXT, f"{' or '.join(SCOPES.values())}: whose rows they are")
 
 COST_LEDGER_RUNS = Table(
     "cost_ledger_runs",
-    "run of `refresh` and row of the ledger that it wrote, as long as its files are kept",
+    "run of `refresh` and row that it wrote, of the ledger or out of scope, as long as its files are kept",
     (),
     COST_LEDGER.columns,
 )
 
-LEDGER_TABLES = (COST_LEDGER, COST_LEDGER_RUNS)
+LEDGER_TABLES = (COST_LEDGER, OUT_OF_SCOPE_COSTS, COST_LEDGER_RUNS)
 
 PUBLISHED_TABLES = (*TABLES, *LEDGER_TABLES)
 """Every table that `publish` declares."""

@@ -13,9 +13,10 @@ from pipeline.errors import ConfigurationError
 from pipeline.ledger import Inputs, LedgerDay, LedgerState, Unit, fingerprint, states, units, wanted_inputs
 from pipeline.ledger_catalog import LedgerCatalog
 from pipeline.ledger_files import LedgerFiles, run_name
-from pipeline.ledger_sql import below, days_billed, digests_of, rows_of, whole_tables
-from pipeline.ledger_table import COST_LEDGER
+from pipeline.ledger_sql import ROWS, below, days_billed, digests_of, rows_of, whole_tables
+from pipeline.ledger_table import COST_LEDGER, SCOPE
 from pipeline.month import Month
+from pipeline.tables import PARTITION_KEY
 from pipeline.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
@@ -78,27 +79,25 @@ class Refresher:
     def _computed(
         self, unit: Unit, wanted: Mapping[date, Inputs], stored: Mapping[date, LedgerDay], now: datetime, *, anew: bool
     ) -> Refreshed:
-        place, run = self.catalog.place, run_name(now, secrets.token_hex(4))
+        run = run_name(now, secrets.token_hex(4))
+        folder = self.files.folder(self.catalog.place, run)
         definitions = self._definitions if unit.periods else self._without_bill
         self.warehouse.unload(
             rows_of(unit.days, unit.periods, definitions),
-            self.files.folder(place, run),
-            "usage_date",
+            folder,
+            (SCOPE.name, PARTITION_KEY),
             f'"{self.database}"."{COST_LEDGER.name}_{run.lower().replace("-", "_")}"',
             f"Computing the ledger of {unit}",
         )
         answer = self.warehouse.query(digests_of(run, unit.days), f"Looking at the ledger of {unit}")
         digests = {day: f"{rows}:{digest}" for day, rows, digest in answer.rows}
-        written = {
-            day: LedgerDay(run, self.files.folder(place, run, day), digests.get(day, _NO_ROWS), wanted[day], now)
-            for day in unit.days
-        }
+        written = {day: LedgerDay(run, folder, digests.get(day, _NO_ROWS), wanted[day], now) for day in unit.days}
         same = {day for day in unit.days if not anew and day in stored and stored[day].digest == written[day].digest}
         standing = {
             day: replace(stored[day], inputs=wanted[day], refreshed_at=now) if day in same else written[day]
             for day in unit.days
         }
-        self.catalog.point(standing, stored.keys())
+        self.catalog.point(standing)
         return Refreshed(unit, tuple(day for day in unit.days if day not in same), tuple(sorted(same)))
 
     def _billed(self, stored: Mapping[date, LedgerDay], bill: Mapping[str, str]) -> dict[str, set[date]]:
@@ -118,7 +117,7 @@ class Refresher:
     def _definition(self) -> str:
         """What changes with the SQL of the ledger, and with all that it reads but the days and the bill."""
         selects = (f"{name}: {select}" for name, select in below(self._definitions).items())
-        return fingerprint([*selects, *self.files.whole(whole_tables(self._definitions))])
+        return fingerprint([*selects, ROWS, *self.files.whole(whole_tables(self._definitions))])
 
     def _bill_now(self) -> dict[str, str]:
         """The fingerprint of each billing period."""

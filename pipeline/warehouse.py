@@ -1,6 +1,6 @@
 """The SQL engine: Athena, or any other that SQLAlchemy reaches and that speaks Trino's SQL."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -69,16 +69,18 @@ class Warehouse:
         """Create the view *name* (quoted) over *select*, or replace it."""
         self._run(f"CREATE OR REPLACE VIEW {name} AS\n{select}", f"Creating the view {name}")
 
-    def unload(self, select: str, folder: str, partitioned_by: str, table: str, what: str) -> None:
+    def unload(self, select: str, folder: str, partitioned_by: Sequence[str], table: str, what: str) -> None:
         """Write the rows of *select* as Parquet into the empty *folder* (`s3://…/`), a folder in it for each partition.
 
-        *table* (quoted) is a name that an engine without UNLOAD may use for it, as long as it writes.
+        The columns that it is *partitioned_by* are the last of *select*. *table* (quoted) is a name that an engine
+        without UNLOAD may use for it, as long as it writes.
         """
+        partitions = f"partitioned_by = ARRAY[{', '.join(repr(name) for name in partitioned_by)}]"
         if self._engine.dialect.name == "awsathena":
-            properties = f"format = 'PARQUET', compression = 'ZSTD', partitioned_by = ARRAY['{partitioned_by}']"
+            properties = f"format = 'PARQUET', compression = 'ZSTD', {partitions}"
             self._run(f"UNLOAD (\n{select}\n) TO '{folder}' WITH ({properties})", what)
             return
-        properties = f"format = 'PARQUET', external_location = '{folder}', partitioned_by = ARRAY['{partitioned_by}']"
+        properties = f"format = 'PARQUET', external_location = '{folder}', {partitions}"
         try:
             self._run(f"CREATE TABLE {table} WITH ({properties}) AS\n{select}", what)
         finally:

@@ -1,6 +1,7 @@
 -- One row per billing period, payer, line class and currency of the bill.
 WITH
--- What the ledger holds, and the lines that it leaves out: a line that neither has is missing from their sum.
+-- What the ledger holds, and the charges that it leaves out: a line that neither has is missing from their sum. The
+-- bill itself is read beside them, and once.
 attributed AS (
     SELECT
         billing_period,
@@ -27,8 +28,7 @@ attributed AS (
         CAST('out_of_scope' AS varchar) AS part,
         effective_cost,
         billed_cost
-    FROM attributed_costs
-    WHERE NOT is_in_scope
+    FROM out_of_scope_costs
 ),
 -- Both sides stand below each other, so that a class that only one of them knows is seen.
 sides AS (

@@ -35,10 +35,10 @@ def uplift(day: int) -> dict[str, Any]:
     }
 
 
-def partitions() -> dict[str, Mapping[str, Any]]:
-    """The ledger's days: where they lie, and what is said of them."""
+def partitions(table: str = "cost_ledger") -> dict[str, Mapping[str, Any]]:
+    """The days of the ledger, or of another table: where they lie, and what is said of them."""
     pages = boto3.client("glue").get_paginator("get_partitions")
-    found = pages.paginate(DatabaseName="chargeback", TableName="cost_ledger")
+    found = pages.paginate(DatabaseName="chargeback", TableName=table)
     return {partition["Values"][0]: partition for page in found for partition in page["Partitions"]}
 
 
@@ -127,6 +127,17 @@ def test_a_bill_that_comes_is_read_for_its_days(environment: pytest.MonkeyPatch)
     assert asked("SELECT SUM(bill_effective_cost), SUM(difference) FROM bill_reconciliation") == [(0.1, 0.0)]
 
 
+def test_what_is_out_of_scope_follows_the_bill_though_no_row_of_the_ledger_does(billed: pytest.MonkeyPatch) -> None:
+    before = folders()["2026-11-19"]
+    foreign = OURS | {"resource_tags_aws_eks_cluster_name": None, "line_item_resource_id": None}
+    deliver("year=2026/month=11", lines=[OURS, foreign], columns=CUR1_FULL)
+    done("refresh", *LATER)
+    assert folders()["2026-11-19"] != before
+    assert asked("SELECT SUM(effective_cost) FROM out_of_scope_costs") == [(0.1,)]
+    assert asked("SELECT SUM(out_of_scope_cost), SUM(difference) FROM bill_reconciliation") == [(0.1, 0.0)]
+    require_the_table_says_what_the_view_says()
+
+
 def test_an_export_that_says_the_same_again_moves_no_day(billed: pytest.MonkeyPatch) -> None:
     before = folders()
     deliver("year=2026/month=11", lines=[OURS | {"line_item_line_item_description": "again"}], columns=CUR1_FULL)
@@ -200,7 +211,7 @@ def test_a_day_of_which_nothing_is_left_leaves_the_ledger(environment: pytest.Mo
             boto3.client("s3").delete_object(Bucket="lake", Key=key)
     assert states() == {"2026-11-18": "stale", "2026-11-19": "current"}
     done("refresh", *LATER)
-    assert set(partitions()) == {"2026-11-19"}
+    assert set(partitions()) == set(partitions("out_of_scope_costs")) == {"2026-11-19"}
 
 
 def test_former_rows_go_after_the_grace_time_and_no_others_ever(environment: pytest.MonkeyPatch) -> None:
@@ -305,7 +316,8 @@ def test_a_refresh_that_ends_between_two_days_leaves_each_whole_and_the_next_goe
         cut_off = run("refresh", *LATER)
         billed.setenv("AWS_ENDPOINT_URL", moto_url)
     assert cut_off.exit_code == 77
-    assert "Pointing days of chargeback.cost_ledger to their rows (glue:BatchUpdatePartition) failed" in said(cut_off)
+    failed = "Pointing days of chargeback.out_of_scope_costs to their rows (glue:BatchUpdatePartition) failed"
+    assert failed in said(cut_off)
     assert partitions()["2026-11-19"] == before["2026-11-19"]
     billed_now = "SELECT usage_date, SUM(effective_cost) FROM cost_ledger WHERE cost_state <> 'estimated' GROUP BY 1"
     assert sorted(asked(billed_now)) == [(date(2026, 11, 10), 0.1), (date(2026, 11, 19), 0.1)]

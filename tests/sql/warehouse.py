@@ -12,9 +12,9 @@ import pyarrow as pa
 from pipeline.bill import Bill
 from pipeline.demo.athena.dialect import PRELUDE, to_duckdb
 from pipeline.glue_types import partition_columns
-from pipeline.ledger_table import COST_LEDGER_RUNS
+from pipeline.ledger_table import COST_LEDGER_RUNS, OUT_OF_SCOPE_COSTS
 from pipeline.relations import Source, View, in_dependency_order, relations_read, views
-from pipeline.tables import TABLES
+from pipeline.tables import PARTITION_KEY, TABLES
 from tests.bills import CUR1_FULL, CUR2_FULL, Columns
 
 _BILL_TYPES = {
@@ -134,13 +134,21 @@ def _described(source: Source, columns: tuple[tuple[str, str], ...]) -> Mapping[
     return {name: made.columns(name) for name in _reads(source)}
 
 
-LEDGER = View("cost_ledger", "row of the ledger", "SELECT * FROM cost_ledger_live")
-"""The table that `refresh` fills, as if it always just had."""
+_OUT_OF_SCOPE = ", ".join([*(column.name for column in OUT_OF_SCOPE_COSTS.columns), PARTITION_KEY])
+REFRESHED = (
+    View("cost_ledger", "row of the ledger", "SELECT * FROM cost_ledger_live"),
+    View(
+        "out_of_scope_costs",
+        "charge out of scope",
+        f"SELECT {_OUT_OF_SCOPE} FROM attributed_costs WHERE NOT is_in_scope",
+    ),
+)
+"""The tables that `refresh` fills, as if it always just had."""
 
 
 def every_view(source: Source) -> tuple[View, ...]:
-    """The shipped views, and the ledger as one of them, each after those it reads."""
-    return in_dependency_order((*views(source), LEDGER))
+    """The shipped views, and what `refresh` computes as such, each after those it reads."""
+    return in_dependency_order((*views(source), *REFRESHED))
 
 
 @cache

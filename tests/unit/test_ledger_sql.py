@@ -2,7 +2,7 @@ from datetime import date, datetime, time, timedelta
 
 from pipeline.bill import NO_BILL, Bill
 from pipeline.ledger_sql import below, days_billed, digests_of, rows_of, whole_tables
-from tests.bills import CUR2_FULL
+from tests.bills import CUR2_FULL, LINE
 from tests.sql.warehouse import warehouse
 
 OCTOBER = [date(2026, 10, 1) + timedelta(days=number) for number in range(31)]
@@ -49,12 +49,27 @@ def test_the_rows_are_those_of_the_view_and_of_their_days() -> None:
     made = warehouse({"allocations": pods_of(OCTOBER[0], OCTOBER[1], OCTOBER[2])})
     rows = made.query(rows_of([OCTOBER[0], OCTOBER[2]], [], NO_BILL.definitions()))
     assert sorted((row["usage_date"], row["effective_cost"]) for row in rows) == [(OCTOBER[0], 0.5), (OCTOBER[2], 0.5)]
-    assert list(rows[0])[-1] == "usage_date"
+    assert list(rows[0])[-2:] == ["scope", "usage_date"]
+
+
+def test_what_no_cluster_has_anything_to_do_with_is_computed_beside_the_ledger() -> None:
+    others = {name: value for name, value in LINE.items() if name in CUR2_FULL} | {
+        "line_item_usage_start_date": datetime(2026, 10, 1, 10),  # noqa: DTZ001  a report's times are naive UTC
+        "line_item_usage_end_date": datetime(2026, 10, 1, 11),  # noqa: DTZ001
+        "bill_billing_period_start_date": datetime(2026, 10, 1),  # noqa: DTZ001
+        "billing_period": "2026-10",
+    }
+    made = warehouse({"allocations": pods_of(OCTOBER[0]), "cur": [others]})
+    rows = made.query(rows_of(OCTOBER[:1], ["2026-10"], BILL.definitions()))
+    assert sorted((row["scope"], row["effective_cost"]) for row in rows) == [("ledger", 0.5), ("out_of_scope", 0.1)]
 
 
 def test_a_digest_does_not_depend_on_the_order_of_rows_or_the_last_digits_of_sums() -> None:
     def digest(*costs: float) -> str:
-        rows = [{"run": "r", "usage_date": OCTOBER[0], "pod": f"p{cost:.3f}", "effective_cost": cost} for cost in costs]
+        rows = [
+            {"run": "r", "scope": "ledger", "usage_date": OCTOBER[0], "pod": f"p{cost:.3f}", "effective_cost": cost}
+            for cost in costs
+        ]
         made = warehouse({}, reading=())
         made.fill("cost_ledger_runs", rows)
         [row] = made.query(digests_of("r", OCTOBER))

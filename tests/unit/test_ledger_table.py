@@ -1,6 +1,6 @@
 from pipeline.dictionary import lake_types, typed_views
 from pipeline.glue_types import glue_type, partition_columns
-from pipeline.ledger_table import COST_LEDGER, COST_LEDGER_RUNS
+from pipeline.ledger_table import COST_LEDGER, COST_LEDGER_RUNS, OUT_OF_SCOPE_COSTS
 
 GLUE_NAMES = {"varchar": "string", "map(varchar, varchar)": "map<string,string>"}
 
@@ -12,6 +12,10 @@ def test_the_table_has_the_columns_of_the_view_that_fills_it_and_the_day_last() 
     assert list(listed) == [*(name for name in live if name != "usage_date"), "usage_date"]
 
 
+def test_what_is_out_of_scope_has_some_of_the_ledgers_columns() -> None:
+    assert set(OUT_OF_SCOPE_COSTS.columns) < set(COST_LEDGER.columns)
+
+
 def test_a_runs_rows_have_the_same_columns_and_the_run_in_front_of_the_day() -> None:
     assert COST_LEDGER_RUNS.columns == COST_LEDGER.columns
-    assert [column.name for column in partition_columns(COST_LEDGER_RUNS)] == ["run", "usage_date"]
+    assert [column.name for column in partition_columns(COST_LEDGER_RUNS)] == ["run", "scope", "usage_date"]
