@@ -1,0 +1,92 @@
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.settings import PREFIX, CollectSettings, read_settings
+from tests.kustomized import BASE, CRONJOB, EXAMPLE, container, job, of_kind, rendered, with_components
+
+ROLE = re.compile(r"arn:aws:iam::\d{12}:role/[\w+=,.@-]{1,64}")
+
+
+def test_the_examples_settings_are_taken_as_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith(PREFIX):
+            monkeypatch.delenv(name)
+    for name, value in of_kind(rendered(EXAMPLE), "ConfigMap")["chargeback"]["data"].items():
+        monkeypatch.setenv(name, value)
+    settings = read_settings(CollectSettings)
+    assert (settings.cluster_arn.name, settings.cur_table) == ("analytics-prod", "billing.cur")
+
+
+def test_the_example_gives_each_service_account_a_role_of_its_own() -> None:
+    accounts = of_kind(rendered(EXAMPLE), "ServiceAccount")
+    roles = [account["metadata"]["annotations"]["eks.amazonaws.com/role-arn"] for account in accounts.values()]
+    assert len(set(roles)) == 3
+    assert all(ROLE.fullmatch(role) for role in roles)
+
+
+def test_the_base_names_no_role_so_that_pod_identity_can() -> None:
+    accounts = of_kind(rendered(BASE), "ServiceAccount").values()
+    assert [account for account in accounts if "annotations" in account["metadata"]] == []
+
+
+def test_the_example_changes_the_image_of_every_run_and_when_the_two_start() -> None:
+    base, example = (of_kind(rendered(directory), "CronJob") for directory in (BASE, EXAMPLE))
+    images = {container(cron_job)["image"] for cron_job in example.values()}
+    assert images == {"111122223333.dkr.ecr.us-east-1.amazonaws.com/emr-eks-chargeback:0.1.0"}
+    moved = {name for name in base if base[name]["spec"]["schedule"] != example[name]["spec"]["schedule"]}
+    assert moved == {"chargeback-collect", "chargeback-verify"}
+    kept = {name for name in base if job(base[name])["ttlSecondsAfterFinished"] == 3 * 24 * 60 * 60}
+    assert kept == base.keys()
+    assert all(job(example[name])["ttlSecondsAfterFinished"] == 7 * 24 * 60 * 60 for name in moved)
+
+
+def test_a_copy_of_the_example_takes_components_and_another_namespace(tmp_path: Path) -> None:
+    copied = tmp_path / "cronjob"
+    shutil.copytree(CRONJOB, copied)
+    mine = shutil.copytree(copied / "overlays" / "example", copied / "overlays" / "mine")
+    kustomization = mine / "kustomization.yaml"
+    text = kustomization.read_text(encoding="utf-8")
+    shown = re.findall(r"^# (components:|  - \.\./\.\./components/(?:prometheus|secrets-manager))$", text, re.MULTILINE)
+    assert len(shown) == 3
+    for line in shown:
+        text = text.replace(f"# {line}", line)
+    kustomization.write_text(text.replace("namespace: chargeback", "namespace: costs"), encoding="utf-8")
+    manifests = rendered(mine)
+    assert {"PrometheusRule", "ExternalSecret", "SecretStore", "CronJob"} <= {each["kind"] for each in manifests}
+    [(name, _)] = of_kind(manifests, "Namespace").items()
+    assert {each["metadata"].get("namespace", name) for each in manifests} == {"costs"}
+
+
+def test_collecting_alone_leaves_no_run_that_asks_athena() -> None:
+    manifests = with_components("collect-alone")
+    cron_jobs = of_kind(manifests, "CronJob")
+    assert {name: container(cron_job)["args"] for name, cron_job in cron_jobs.items()} == {
+        "chargeback-collect": ["collect"],
+        "chargeback-backfill": ["collect", "--since=$(SINCE)", "--until=$(UNTIL)"],
+        "chargeback-doctor": ["doctor"],
+    }
+    assert of_kind(manifests, "ServiceAccount").keys() == {"chargeback-collect"}
+
+
+def test_collecting_alone_changes_nothing_else() -> None:
+    alone, whole = of_kind(with_components("collect-alone"), "CronJob"), of_kind(rendered(BASE), "CronJob")
+    for name, cron_job in alone.items():
+        container(cron_job)["args"] = container(whole[name])["args"]
+        assert cron_job == whole[name]
+
+
+def test_secrets_manager_fills_the_secret_that_the_runs_read() -> None:
+    manifests = with_components("secrets-manager")
+    [secret], [store] = of_kind(manifests, "ExternalSecret").values(), of_kind(manifests, "SecretStore").values()
+    reference = secret["spec"]["secretStoreRef"]
+    assert (reference["kind"], reference["name"]) == ("SecretStore", store["metadata"]["name"])
+    assert store["spec"]["provider"]["aws"]["service"] == "SecretsManager"
+    [key] = secret["spec"]["data"]
+    [variable] = container(of_kind(manifests, "CronJob")["chargeback-collect"])["env"]
+    read = variable["valueFrom"]["secretKeyRef"]
+    assert (secret["spec"]["target"]["name"], key["secretKey"]) == (read["name"], read["key"])
+    assert secret["metadata"]["namespace"] == store["metadata"]["namespace"] == "chargeback"
