@@ -87,11 +87,13 @@ examples: $(READY) ## ask the demo the example queries, and keep its answers in 
 	WRITE_ANSWERS=1 $(BIN)/python -m pytest tests/end_to_end/test_demo_examples.py
 	$(MAKE) docs
 
-lock: ## compile the locks again from pyproject.toml and the *.in beside each (needs uv)
+lock: ## compile the locks again from pyproject.toml and the *.in (needs uv)
 	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 \
 	  pyproject.toml --output-file requirements.lock
 	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 \
 	  --extra dev --constraints requirements.lock pyproject.toml --output-file requirements-dev.lock
+	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 \
+	  --constraints requirements-dev.lock requirements-build.in --output-file requirements-build.lock
 	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 \
 	  --constraints requirements-dev.lock tests/trino/requirements.in --output-file tests/trino/requirements.lock
 	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.12 \

@@ -2,15 +2,14 @@ import os
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
-from importlib.metadata import Distribution, distribution, distributions
+from importlib.metadata import distribution, distributions
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
-from packaging.requirements import Requirement
 
 from pipeline.relations import views
+from tests.lending import closure, lend
 
 CHECKOUT = Path(__file__).parents[2]
 SHIPPED = {"pipeline": {".py", ".typed"}, "sql": {".py", ".sql", ".csv"}}
@@ -43,8 +42,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([*pip, *quiet], cwd=home, capture_output=True, check=True)
     [site_packages] = home.glob("lib/python*/site-packages")
     [itself] = distributions(path=[str(site_packages)])
-    for name in _closure(itself):
-        _lend(distribution(name), site_packages)
+    lend(closure(itself), site_packages)
     return home
 
 
@@ -104,30 +102,3 @@ def _run(home: Path, *arguments: str) -> str:
     run = subprocess.run(command, cwd=home, env=NO_SETTINGS, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     return run.stdout
-
-
-def _closure(dist: Distribution) -> set[str]:
-    """The names of all distributions that this one needs, with what those need in turn."""
-    waiting = list(_needs(dist, frozenset()))
-    reached: set[tuple[str, frozenset[str]]] = set()
-    while waiting:
-        name, extras = step = waiting.pop()
-        if step not in reached:
-            reached.add(step)
-            waiting += _needs(distribution(name), extras)
-    return {name for name, _ in reached}
-
-
-def _needs(dist: Distribution, extras: frozenset[str]) -> Iterator[tuple[str, frozenset[str]]]:
-    """What a distribution needs on this machine once it is asked for with these extras."""
-    for requirement in map(Requirement, dist.requires or ()):
-        marker = requirement.marker
-        if marker is None or any(marker.evaluate({"extra": extra}) for extra in {"", *extras}):
-            yield requirement.name, frozenset(requirement.extras)
-
-
-def _lend(dist: Distribution, site_packages: Path) -> None:
-    """Link what a distribution installed here into another environment: the same files, without a network."""
-    for name in {file.parts[0] for file in dist.files or ()} - {"..", "__pycache__"}:
-        if not (site_packages / name).exists():
-            (site_packages / name).symlink_to(str(dist.locate_file(name)))
