@@ -33,15 +33,24 @@ def test_the_base_names_no_role_so_that_pod_identity_can() -> None:
     assert [account for account in accounts if "annotations" in account["metadata"]] == []
 
 
-def test_the_example_changes_the_image_of_every_run_and_when_the_two_start() -> None:
+def test_the_example_changes_the_image_of_every_run_and_when_some_start() -> None:
     base, example = (of_kind(rendered(directory), "CronJob") for directory in (BASE, EXAMPLE))
     images = {container(cron_job)["image"] for cron_job in example.values()}
     assert images == {"111122223333.dkr.ecr.us-east-1.amazonaws.com/emr-eks-chargeback:0.1.0"}
     moved = {name for name in base if base[name]["spec"]["schedule"] != example[name]["spec"]["schedule"]}
-    assert moved == {"chargeback-collect", "chargeback-verify"}
+    assert moved == {"chargeback-collect", "chargeback-verify", "chargeback-publish"}
     kept = {name for name in base if job(base[name])["ttlSecondsAfterFinished"] == 3 * 24 * 60 * 60}
     assert kept == base.keys()
-    assert all(job(example[name])["ttlSecondsAfterFinished"] == 7 * 24 * 60 * 60 for name in moved)
+    longer = {name for name in base if job(example[name])["ttlSecondsAfterFinished"] == 7 * 24 * 60 * 60}
+    assert longer == {"chargeback-collect", "chargeback-verify"}
+
+
+def test_the_example_has_the_bills_table_follow_its_export_every_day() -> None:
+    publish = of_kind(rendered(EXAMPLE), "CronJob")["chargeback-publish"]
+    assert publish["spec"]["suspend"] is False
+    command, option = container(publish)["args"]
+    assert command == "publish"
+    assert re.fullmatch(r"--cur-location=s3://[^/]+/\S+[^/]", option)
 
 
 def test_a_copy_of_the_example_takes_components_and_another_namespace(tmp_path: Path) -> None:
