@@ -1,7 +1,10 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
@@ -18,6 +21,14 @@ def test_there_are_two_stages_of_instructions_that_are_all_known_and_none_adds_f
     assert {instruction.word for instruction in [*BEFORE, *BUILD, *FINAL]} == KNOWN
     assert every(BUILD, "FROM") == ["${PYTHON} AS build"]
     assert every(FINAL, "FROM") == ["${PYTHON}"]
+
+
+def test_the_linter_finds_nothing_to_say() -> None:
+    assert _linted((CHECKOUT / "Dockerfile").read_text(encoding="utf-8")) == set()
+
+
+def test_the_linter_would_find_a_tag_that_moves_and_a_package_without_a_version() -> None:
+    assert _linted("FROM python:latest\nRUN pip install requests\n") >= {"DL3007", "DL3013"}
 
 
 def test_both_stages_stand_on_the_same_python_and_the_package_allows_it() -> None:
@@ -107,6 +118,15 @@ def test_the_build_sees_what_it_copies_and_nothing_else() -> None:
     assert lines[0] == "*"
     assert {line.removeprefix("!") for line in lines if line.startswith("!")} == copied()
     assert all((CHECKOUT / source).exists() for source in copied())
+
+
+def _linted(dockerfile: str) -> set[str]:
+    """The rules that hadolint finds broken, whatever their severity."""
+    run = subprocess.run(
+        [Path(sys.executable).with_name("hadolint"), "--no-fail", "--format", "json", "-"], input=dockerfile,
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    return {finding["code"] for finding in json.loads(run.stdout)}
 
 
 def _text(name: str) -> str:
