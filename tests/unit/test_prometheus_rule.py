@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.kustomized import BASE, Manifest, of_kind, rendered, with_components
+from tests.kustomized import BASE, CRONJOB, Manifest, of_kind, rendered, with_components
 
 ALERTS = Path(__file__).parents[1] / "data" / "prometheus" / "alerts.yaml"
 TOLD = {
@@ -38,6 +38,11 @@ def test_every_alert_says_what_is_wrong_what_to_do_and_how_bad_it_is(rules: list
         assert rule.keys() <= {"alert", "expr", "for", "labels", "annotations"}
         assert rule["labels"]["severity"] in {"warning", "critical"}
         assert rule["annotations"].keys() == {"summary", "description"}
+
+
+def test_the_page_says_of_every_alert_what_to_do(rules: list[Manifest]) -> None:
+    page = (CRONJOB / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(Chargeback\w+)` \|", page, re.MULTILINE)) == {rule["alert"] for rule in rules}
 
 
 def test_the_alerts_ask_for_the_cron_jobs_that_there_are(rules: list[Manifest]) -> None:
