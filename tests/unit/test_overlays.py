@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.settings import PREFIX, CollectSettings, read_settings
-from tests.kustomized import BASE, CRONJOB, EXAMPLE, container, job, of_kind, rendered, with_components
+from tests.kustomized import BASE, COMPONENTS, CRONJOB, EXAMPLE, container, job, of_kind, pod, rendered, with_components
 
 ROLE = re.compile(r"arn:aws:iam::\d{12}:role/[\w+=,.@-]{1,64}")
 
@@ -59,8 +59,8 @@ def test_a_copy_of_the_example_takes_components_and_another_namespace(tmp_path: 
     mine = shutil.copytree(copied / "overlays" / "example", copied / "overlays" / "mine")
     kustomization = mine / "kustomization.yaml"
     text = kustomization.read_text(encoding="utf-8")
-    shown = re.findall(r"^# (components:|  - \.\./\.\./components/(?:prometheus|secrets-manager))$", text, re.MULTILINE)
-    assert len(shown) == 3
+    shown = re.findall(r"^# (components:|  - \.\./\.\./components/(?!collect-alone).*)$", text, re.MULTILINE)
+    assert len(shown) == len(COMPONENTS)  # the key, and all but the one that takes away what other patches name
     for line in shown:
         text = text.replace(f"# {line}", line)
     kustomization.write_text(text.replace("namespace: chargeback", "namespace: costs"), encoding="utf-8")
@@ -76,7 +76,7 @@ def test_collecting_alone_leaves_no_run_that_asks_athena() -> None:
     assert {name: container(cron_job)["args"] for name, cron_job in cron_jobs.items()} == {
         "chargeback-collect": ["collect"],
         "chargeback-backfill": ["collect", "--since=$(SINCE)", "--until=$(UNTIL)"],
-        "chargeback-doctor": ["doctor"],
+        "chargeback-doctor": ["doctor", "--collect-only"],
     }
     assert of_kind(manifests, "ServiceAccount").keys() == {"chargeback-collect"}
 
@@ -86,6 +86,20 @@ def test_collecting_alone_changes_nothing_else() -> None:
     for name, cron_job in alone.items():
         container(cron_job)["args"] = container(whole[name])["args"]
         assert cron_job == whole[name]
+
+
+def test_a_private_ca_is_a_file_where_those_that_ask_kubecost_look_for_it() -> None:
+    base = of_kind(rendered(BASE), "CronJob")
+    for name, cron_job in of_kind(with_components("private-ca"), "CronJob").items():
+        values = {variable["name"]: variable.get("value") for variable in container(cron_job).get("env", [])}
+        if "CHARGEBACK_KUBECOST_API_KEY" not in values:
+            assert cron_job == base[name]
+            continue
+        places = {mount["name"]: mount["mountPath"] for mount in container(cron_job)["volumeMounts"]}
+        volumes = {volume["name"]: volume for volume in pod(cron_job)["volumes"]}
+        assert places.keys() == volumes.keys() == {"tmp", "ca"}
+        assert values["CHARGEBACK_KUBECOST_CA_BUNDLE"] == places["ca"] + "/ca.crt"
+        assert volumes["ca"]["configMap"] == {"name": "chargeback-ca"}
 
 
 def test_secrets_manager_fills_the_secret_that_the_runs_read() -> None:
