@@ -1,6 +1,6 @@
 """Which answers of Kubecost and OpenCost may be written, and what they show of the server that gave them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
@@ -25,6 +25,9 @@ from pipeline.window import Window
 
 Body = bytes | bytearray
 
+LABELS, PROVIDER_IDS, GRID = "labels", "provider IDs", "time grid"
+"""What of a server's answers may want a setting of it."""
+
 _LOOKED_AT = 1000
 _MESSAGE_LENGTH = 300  # OpenCost repeats whole PromQL queries: 33 kB have been seen
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -37,6 +40,10 @@ class NoDataError(ContractError):
 
     Right before history began, wrong after.
     """
+
+
+class OutOfStoreError(NoDataError):
+    """The server says that none of its stores reaches to the time."""
 
 
 class OtherClustersError(NoDataError):
@@ -176,7 +183,7 @@ class Question:
             raise ContractError(f"{self.server} gave an answer to {path} that cannot be read: {said}") from error
         message = answer.message or ""
         if is_out_of_store(message):
-            raise NoDataError(f"{self.server} keeps no data of {self.window}: {cut(message)}")
+            raise OutOfStoreError(f"{self.server} keeps no data of {self.window}: {cut(message)}")
         if answer.code != HTTPStatus.OK:
             raise ContractError(f"{self.server} answered {path} with code {answer.code}: {cut(message)}")
         return answer
@@ -239,14 +246,16 @@ class Traits:
             grid=time_grid(answer.window, (row.minutes for row in rows)),
         )
 
-    def advice(self) -> Iterator[tuple[str, str]]:
-        """What is wrong with the server's answers, each with what to set."""
+    def advice(self) -> "dict[str, tuple[str, str]]":
+        """What is wrong with the server's answers, by trait, each with what to set."""
+        wrong = {}
         if not self.labels:
-            yield "no row has labels", _LABELS_ADVICE
+            wrong[LABELS] = "no row has labels", _LABELS_ADVICE
         if not self.provider_ids:
-            yield "no row has a provider ID", _PROVIDER_IDS_ADVICE
+            wrong[PROVIDER_IDS] = "no row has a provider ID", _PROVIDER_IDS_ADVICE
         if self.grid == COARSE_GRID:
-            yield "pod times lie on a grid of 5 minutes", _GRID_ADVICE
+            wrong[GRID] = "pod times lie on a grid of 5 minutes", _GRID_ADVICE
+        return wrong
 
 
 _ADJUSTMENTS = tuple(field for field in Allocation.__struct_fields__ if field.endswith("_adjustment"))

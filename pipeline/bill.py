@@ -14,6 +14,7 @@ _PLACEHOLDER = "${cur_table}"
 _QUOTED_PLACEHOLDER = f'"{_PLACEHOLDER}"'
 _TEMPLATED = re.compile(r"\$\{(\w+)\}")
 _TAG_PREFIX = "resource_tags_"
+_RESOURCE_ID = "line_item_resource_id"
 _ARRAY_LITERAL = 254
 """Athena takes at most so many elements in an array literal, since Java takes no more arguments."""
 
@@ -41,6 +42,11 @@ class Bill:
     table: str | None
     source: Source
     columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def has_resource_ids(self) -> bool:
+        """Whether its lines say what they are of: without that hardly a line finds its pods."""
+        return _RESOURCE_ID in self.columns
 
     def select(self, view: View) -> str:
         """The SELECT of *view*, fitted to this bill."""

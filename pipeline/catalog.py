@@ -37,6 +37,11 @@ class Relation:
         """Whether its partitions follow from its parameters, and are registered nowhere."""
         return self.parameters.get("projection.enabled", "").lower() == "true"
 
+    @property
+    def made_by(self) -> str | None:
+        """The version of ours that declared it; None where it is not ours, or a view, which cannot tell."""
+        return self.parameters.get(_MADE_BY)
+
 
 @dataclass(frozen=True)
 class Partition:

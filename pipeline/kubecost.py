@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from threading import BoundedSemaphore, Lock
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -16,7 +17,17 @@ from requests.auth import HTTPBasicAuth
 from requests.utils import get_auth_from_url
 from urllib3.util import Retry
 
-from pipeline.answers import Body, NoDataError, Question, Traits, cut, has_one_set, is_out_of_store, message_of
+from pipeline.answers import (
+    Body,
+    NoDataError,
+    OutOfStoreError,
+    Question,
+    Traits,
+    cut,
+    has_one_set,
+    is_out_of_store,
+    message_of,
+)
 from pipeline.errors import AccessDeniedError, ConfigurationError, ContractError, UnavailableError
 from pipeline.models import WindowAnswer
 from pipeline.window import HOUR, Window
@@ -96,7 +107,7 @@ class Kubecost:
         ca_bundle: str | None = None,
         retry: Retry = RETRY,
     ) -> None:
-        self._server = without_credentials(url).rstrip("/").removesuffix("/model")
+        self.server = without_credentials(url).rstrip("/").removesuffix("/model")
         self.cluster_id = cluster_id
         self._ca_bundle = ca_bundle
         self._session = _session(api_key, get_auth_from_url(url), retry)
@@ -119,7 +130,7 @@ class Kubecost:
             ConfigurationError: there is no Kubecost at that address, or several clusters and no cluster ID.
         """
         dialect = self.detect(window)
-        question = Question(self._server, window, self.cluster_id)
+        question = Question(self.server, window, self.cluster_id)
         with ThreadPoolExecutor(max_workers=2) as calls:
             asked = calls.submit(self._get, dialect, "/assets", _parameters(window))
             allocations = question.allocations(self._get(dialect, "/allocation", _allocation_query(dialect, window)))
@@ -138,12 +149,21 @@ class Kubecost:
             with self._asked(dialect, "/assets", _parameters(window)) as response:
                 if response.status_code != HTTPStatus.NOT_FOUND:
                     self._dialect = _flavour(self._answered(response, dialect, "/assets"), dialect)
-                    log.info("upstream found", extra={"source": self._dialect.source, "url": self._server})
+                    log.info("upstream found", extra={"source": self._dialect.source, "url": self.server})
                     return self._dialect
         raise ConfigurationError(
-            f"There is no Kubecost at {self._server}: neither /model/assets nor /assets exists there. "
+            f"There is no Kubecost at {self.server}: neither /model/assets nor /assets exists there. "
             "Set CHARGEBACK_KUBECOST_URL to its address, such as http://kubecost-cost-analyzer.kubecost:9090."
         )
+
+    def server_time(self) -> datetime | None:
+        """What time it is on the server, by the date of any answer, good or bad; None where it sends none."""
+        with self._asked(self._dialect or KUBECOST, "/healthz", {}) as response:
+            text = response.headers.get("Date")
+        try:
+            return parsedate_to_datetime(text) if text else None
+        except ValueError:
+            return None
 
     def _answered(self, response: requests.Response, dialect: Dialect, path: str) -> Body:
         """The body of the probe's answer; a server whose stores do not reach to that hour has shown itself, too."""
@@ -170,7 +190,7 @@ class Kubecost:
                 "grid": traits.grid or "unknown",
             },
         )
-        for wrong, advice in traits.advice():
+        for wrong, advice in traits.advice().values():
             log.warning("upstream needs a setting", extra={"because": wrong, "advice": advice})
 
     def _warn_of_idle(self, rows: int, window: Window) -> None:
@@ -187,7 +207,7 @@ class Kubecost:
 
     def _body(self, response: requests.Response, dialect: Dialect, path: str) -> Body:
         """The body of an answer that is JSON and says 200."""
-        where = f"{self._server}{dialect.path}{path}"
+        where = f"{self.server}{dialect.path}{path}"
         status = response.status_code
         if response.is_redirect:
             raise ContractError(_leads_away(where, response))
@@ -210,7 +230,7 @@ class Kubecost:
     @contextmanager
     def _asked(self, dialect: Dialect, path: str, parameters: Mapping[str, str]) -> Iterator[requests.Response]:
         """Ask, and follow no redirect: it would carry the key to another host. The body is still to be read."""
-        url = f"{self._server}{dialect.path}{path}"
+        url = f"{self.server}{dialect.path}{path}"
         with (
             _translated(url),
             self._asking,
@@ -324,7 +344,7 @@ def _refusal(where: str, response: requests.Response) -> Exception:
     status = response.status_code
     said = _said(response)
     if is_out_of_store(message_of(response.content, response.text)):
-        return NoDataError(f"{where} keeps no data of that time: {said}")
+        return OutOfStoreError(f"{where} keeps no data of that time: {said}")
     if _may_pass(status):
         return UnavailableError(f"{where} answered {status} after all retries: {said}")
     return ContractError(f"{where} answered {status}: {said}")
