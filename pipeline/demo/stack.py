@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from moto.server import ThreadedMotoServer
 
-from pipeline.demo import emr_containers, persistence
+from pipeline.demo import emr_containers, persistence, sts
 from pipeline.demo.athena import service as athena
 from pipeline.demo.bill.line_items import line_items
 from pipeline.demo.estate.estate import Estate, build_estate
@@ -66,6 +66,7 @@ def running(directory: Path) -> Iterator[Stack]:
     now = estate.history.end + timedelta(hours=2)
     athena.install(clock=lambda: now)
     emr_containers.install(estate, now)
+    sts.install(estate)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
