@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import click
 
 from pipeline.errors import ChargebackError, UsageError, gravest
-from pipeline.options import INSTANT, MONTH, PLACE, acts_at, month_option
+from pipeline.options import INSTANT, MONTH, PLACE, acts_at, clock, month_option
 
 if TYPE_CHECKING:
     import boto3
@@ -120,7 +120,7 @@ def publish(dry_run: bool, cur_location: "Location | None", now: datetime) -> No
         log.log(_event_level(), "published", extra={"relation": f"{settings.glue_database}.{name}"})
     if bill.table is None:
         click.echo("No bill: CHARGEBACK_CUR_TABLE is not set, so all cost stays estimated.", err=True)
-    elif "line_item_resource_id" in bill.absent():
+    elif not bill.has_resource_ids:
         click.echo(f"The bill {bill.table} has no resource IDs, so hardly a line finds its pods.", err=True)
     _fail_for_refused(following)
 
@@ -247,6 +247,33 @@ def report(by: str, month: "Month | None", top: int, form: str, output: Path | N
         click.echo(text, nl=False)
     else:
         output.write_text(text, encoding="utf-8")
+
+
+@cli.command()
+@click.option("--skip-emr", is_flag=True, help="Do not ask EMR, as `collect --skip-emr` does not.")
+@click.option("--collect-only", is_flag=True, help="Leave out Glue, Athena and the bill: `collect` needs none of them.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@acts_at
+def doctor(skip_emr: bool, collect_only: bool, form: str, now: datetime) -> None:
+    """Probe all that a run depends on, say what is wrong and how to put it right, and change nothing."""
+    from pipeline import logs
+    from pipeline.doctor import probes
+    from pipeline.output import findings_json, findings_table
+    from pipeline.probe import failed
+    from pipeline.progress import tracked
+    from pipeline.settings import CollectSettings
+
+    settings = _settings(CollectSettings)
+    logs.configure("ERROR")  # what a run warns of is among the findings
+    every = probes(settings, now, clock(now), skip_emr=skip_emr, collect_only=collect_only)
+    findings = [probe.run() for probe in tracked(every, "Probing", len(every))]
+    if form == "json":
+        click.echo(findings_json(settings.cluster_arn.arn, findings), nl=False)
+    else:
+        _show(findings_table(findings, settings.cluster_arn.arn))
+    error = failed(findings)
+    if error is not None:
+        raise error
 
 
 @cli.command()

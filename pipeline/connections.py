@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 import boto3
+import botocore.session
+from botocore.config import Config
 
 from pipeline import policy_files
 from pipeline.aws import CONFIG, translated
@@ -19,14 +21,21 @@ from pipeline.settings import CollectSettings, LakeSettings, Settings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+_IMPATIENT = Config(connect_timeout=3, read_timeout=30)
 
-def session(settings: Settings) -> boto3.Session:
-    """The AWS SDK's session, one for each run; where its own chain names no region, the cluster's."""
+
+def session(settings: Settings, *, patient: bool = True) -> boto3.Session:
+    """The AWS SDK's session, one for each run; where its own chain names no region, the cluster's.
+
+    One that is not *patient* gives a service that cannot be reached up after seconds.
+    """
     with translated("Reading the AWS configuration"):
-        found = boto3.Session()
-        if found.region_name is None and settings.cluster_arn is not None:
-            return boto3.Session(region_name=settings.cluster_arn.region)
-        return found
+        core = botocore.session.get_session()
+        if not patient:
+            core.set_default_client_config(_IMPATIENT)
+        if core.get_config_variable("region") is None and settings.cluster_arn is not None:
+            core.set_config_variable("region", settings.cluster_arn.region)
+        return boto3.Session(botocore_session=core)
 
 
 def kubecost(settings: CollectSettings) -> Kubecost:
@@ -48,7 +57,7 @@ def region(session: boto3.Session) -> str:
     """
     name = session.region_name
     if not name:
-        raise ConfigurationError("No AWS Region is set. Set AWS_REGION, or CHARGEBACK_CLUSTER_ARN.")
+        raise ConfigurationError("No AWS Region is set. Set AWS_DEFAULT_REGION, or CHARGEBACK_CLUSTER_ARN.")
     return str(name)
 
 

@@ -177,6 +177,20 @@ def first_day(s3: "S3Client", location: Location) -> date | None:
     return next(_days(s3, location, ""), None)
 
 
+def bucket_region(s3: "S3Client", bucket: str) -> str | None:
+    """The Region of a bucket, which S3 tells even those who may not list it; None where it does not.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
+    """
+    with translated(f"Asking for the Region of s3://{bucket}"):
+        try:
+            answer: Any = s3.head_bucket(Bucket=bucket)
+        except ClientError as error:
+            answer = error.response
+    region = answer["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region")
+    return None if region is None else str(region)
+
+
 def _days(s3: "S3Client", location: Location, object_name: str) -> Iterator[date]:
     prefix = location.key(ALLOCATIONS.name, f"{PARTITION_KEY}=")
     with translated(f"Listing {location.uri(ALLOCATIONS.name)}"):

@@ -1,10 +1,12 @@
 """The options that several commands have: times, months, places, and the clock."""
 
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from pipeline.models import Location
 from pipeline.month import Month
@@ -69,6 +71,14 @@ def acts_at(command: _Command) -> _Command:
         "--now", type=INSTANT, default=lambda: datetime.now(UTC), help="Act as if it were this time, UTC."
     )
     return now(command)
+
+
+def clock(now: datetime) -> Callable[[], datetime] | None:
+    """What time it is by this machine while a command goes on that began *now*; None where `--now` was given."""
+    if click.get_current_context().get_parameter_source("now") is not ParameterSource.DEFAULT:
+        return None
+    began = time.monotonic()
+    return lambda: now + timedelta(seconds=time.monotonic() - began)
 
 
 month_option = click.option("--month", type=MONTH, help="The newest with data unless given.")

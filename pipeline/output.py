@@ -16,6 +16,8 @@ from rich.text import Text
 
 from pipeline.ledger import LedgerState
 from pipeline.month import Month
+from pipeline.probe import Finding
+from pipeline.probe import Verdict as ProbeVerdict
 from pipeline.report import TOTAL, Reconciliation, Report
 from pipeline.status import DayStatus, HourState
 from pipeline.verify import Verdict
@@ -35,6 +37,13 @@ _LEDGER_STATES = {
     LedgerState.STALE: Text("stale", style="yellow"),
     LedgerState.MISSING: Text("missing", style="red"),
 }
+_PROBED = {
+    ProbeVerdict.OK: "green",
+    ProbeVerdict.WARNING: "yellow",
+    ProbeVerdict.FAILED: "bold red",
+    ProbeVerdict.NOT_RUN: "dim",
+}
+_FINDING_WIDTH = 88  # so that a pod's log is no wider than a screen
 _HEADINGS = {"emr_uplift": "EMR uplift", "workload_id": "ID", "workload_name": "name", "workload_kind": "kind"}
 _NOTHING = "-"
 _UNLIMITED = 1000
@@ -185,6 +194,44 @@ def calendar_json(cluster_arn: str, days: Sequence[DayStatus], ledger: Mapping[d
         ],
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def findings_table(findings: Sequence[Finding], cluster_arn: str) -> Table:
+    """What each probe found, and below it what to do."""
+    table = Table(title=f"What {cluster_arn} depends on", caption=_in_all(findings), box=box.SIMPLE_HEAD)
+    table.add_column("probe", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("what was found, and what to do", max_width=_FINDING_WIDTH, overflow="fold")
+    for finding in findings:
+        text = Text(finding.found, style="dim" if finding.verdict is ProbeVerdict.NOT_RUN else "")
+        if finding.fix:
+            text.append(f"\n→ {finding.fix}", style="bold")
+        table.add_row(finding.probe, Text(finding.verdict, style=_PROBED[finding.verdict]), text)
+    return table
+
+
+def findings_json(cluster_arn: str, findings: Sequence[Finding]) -> str:
+    """The same as JSON: the exit code of what failed is that of its own error, and null for all else."""
+    document = {
+        "cluster_arn": cluster_arn,
+        "verdicts": {verdict: sum(f.verdict is verdict for f in findings) for verdict in ProbeVerdict},
+        "findings": [
+            {
+                "probe": finding.probe,
+                "verdict": finding.verdict,
+                "found": finding.found,
+                "fix": finding.fix,
+                "exit_code": finding.error.exit_code if finding.error else None,
+            }
+            for finding in findings
+        ],
+    }
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def _in_all(findings: Iterable[Finding]) -> str:
+    counts = Counter(finding.verdict for finding in findings)
+    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in ProbeVerdict if counts[verdict])
 
 
 def _ledger_in_all(ledger: Mapping[date, LedgerState]) -> str:

@@ -218,7 +218,7 @@ def page() -> str:
     for name, field in Settings.model_fields.items():
         lines.append(f"| `{PREFIX}{name.upper()}` | {field.description} | {_default(name, field.default)} |")
     needed = ", ".join(f"`{PREFIX}{name.upper()}`" for name in CollectSettings.model_fields if _is_needed(name))
-    lines += ["", f"`collect` needs {needed}; the other commands need the first two; `demo` needs none."]
+    lines += ["", f"`collect` and `doctor` need {needed}; the other commands need the first two; `demo` needs none."]
     return "\n".join(lines) + "\n"
 
 

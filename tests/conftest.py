@@ -22,7 +22,13 @@ _models.load_file = cache(_models.load_file)  # type: ignore[method-assign]
 Loader.FILE_LOADER_CLASS = staticmethod(lambda: _models)  # type: ignore[assignment]
 
 CLUSTER_ARN = "arn:aws:eks:us-east-1:111122223333:cluster/analytics-prod"
-ASK_THE_DEMO = ("test_demo.py", "test_demo_examples.py", "test_demo_ledger.py", "test_readme.py")
+ASK_THE_DEMO = (
+    "test_demo.py",
+    "test_demo_doctor.py",
+    "test_demo_examples.py",
+    "test_demo_ledger.py",
+    "test_readme.py",
+)
 
 
 class OneDemo(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types

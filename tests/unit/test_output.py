@@ -6,8 +6,11 @@ from dataclasses import asdict, replace
 import pandas as pd
 import pytest
 
+from pipeline.errors import ConfigurationError
 from pipeline.month import Month
 from pipeline.output import (
+    findings_json,
+    findings_table,
     offenders_table,
     plain,
     reconciliation_table,
@@ -16,6 +19,8 @@ from pipeline.output import (
     report_table,
     verdict_table,
 )
+from pipeline.probe import Finding
+from pipeline.probe import Verdict as ProbeVerdict
 from pipeline.relations import Check
 from pipeline.report import Reconciliation, Report
 from pipeline.verify import Verdict
@@ -196,3 +201,41 @@ def test_the_rows_that_break_a_check_are_shown_as_they_stand() -> None:
         [ODD, "-"],
         ["2026-12", "-"],
     ]
+
+
+FINDINGS = [
+    Finding("Kubecost", ProbeVerdict.OK, f"OpenCost at {ODD}"),
+    Finding("AWS account", ProbeVerdict.FAILED, "of another", f"use {ODD}", ConfigurationError("of another")),
+    Finding("bill: table", ProbeVerdict.NOT_RUN, "not set"),
+]
+
+
+def test_a_finding_is_a_line_and_its_fix_another_below_it() -> None:
+    assert cells(plain(findings_table(FINDINGS, "arn"))) == [
+        ["What", "arn", "depends", "on"],
+        ["probe", "verdict", "what", "was", "found,", "and", "what", "to", "do"],
+        ["Kubecost", "ok", "OpenCost", "at", ODD],
+        ["AWS", "account", "failed", "of", "another"],
+        ["→", "use", ODD],
+        ["bill:", "table", "not", "run", "not", "set"],
+        ["1", "ok,", "1", "failed,", "1", "not", "run"],
+    ]
+
+
+def test_a_long_finding_is_folded_even_where_nobody_says_how_wide_the_screen_is() -> None:
+    long = Finding("Kubecost", ProbeVerdict.FAILED, "word " * 60, "fix " * 60, ConfigurationError(""))
+    assert max(map(len, plain(findings_table([long], "arn")).splitlines())) < 120
+
+
+def test_findings_are_json_with_the_exit_code_of_each_that_failed() -> None:
+    found = json.loads(findings_json("arn", FINDINGS))
+    assert found["cluster_arn"] == "arn"
+    assert found["verdicts"] == {"ok": 1, "warning": 0, "failed": 1, "not run": 1}
+    assert found["findings"][1] == {
+        "probe": "AWS account",
+        "verdict": "failed",
+        "found": "of another",
+        "fix": f"use {ODD}",
+        "exit_code": 78,
+    }
+    assert [finding["exit_code"] for finding in found["findings"]] == [None, 78, None]
