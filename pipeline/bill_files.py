@@ -1,8 +1,8 @@
 """How far the bill reaches, as the footers of its files tell."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
@@ -10,26 +10,29 @@ import pyarrow.parquet as pq
 from pipeline.aws import translated
 from pipeline.errors import ContractError
 from pipeline.parquet_tail import footer_of
+from pipeline.window import parse_instant
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _STARTS = "line_item_usage_start_date"
+_INTERVAL = "identity_time_interval"
 _FOOTERS = 20
 """Files whose footers are read, newest first: a month's lines are spread over all of its files."""
 
 
 @dataclass(frozen=True)
 class Reach:
-    """How far the lines in some folders reach.
+    """How far the lines in some folders reach, as far as footers tell.
 
-    *newest_hour* is the start of the newest hour that has a line, None where no footer tells; *delivered_at* is when
-    the newest of the *files* was written.
+    *newest_hour* is the start of the newest hour that has a line; *shortest* is the shortest time that is known of a
+    line; *delivered_at* is when the newest of the *files* was written.
     """
 
     files: int
     delivered_at: datetime | None = None
     newest_hour: datetime | None = None
+    shortest: timedelta | None = None
 
 
 def reach(s3: "S3Client", folders: Collection[str]) -> Reach:
@@ -37,8 +40,16 @@ def reach(s3: "S3Client", folders: Collection[str]) -> Reach:
     found = sorted((file for folder in folders for file in _files(s3, folder)), reverse=True)
     if not found:
         return Reach(0)
-    starts = [start for _, bucket, key in found[:_FOOTERS] for start in _newest_starts(s3, bucket, key)]
-    return Reach(len(found), found[0][0], max(starts, default=None))
+    footers = [footer for _, bucket, key in found[:_FOOTERS] if (footer := _footer(s3, bucket, key)) is not None]
+    starts = [newest for footer in footers for _, newest in _extremes(footer, _STARTS) if isinstance(newest, datetime)]
+    times = [length for footer in footers for ends in _extremes(footer, _INTERVAL) for length in _lengths(ends)]
+    newest_hour = max(starts, default=None)
+    return Reach(
+        files=len(found),
+        delivered_at=found[0][0],
+        newest_hour=newest_hour.replace(tzinfo=UTC) if newest_hour else None,
+        shortest=min(times, default=None),
+    )
 
 
 def _files(s3: "S3Client", folder: str) -> Iterator[tuple[datetime, str, str]]:
@@ -52,22 +63,29 @@ def _files(s3: "S3Client", folder: str) -> Iterator[tuple[datetime, str, str]]:
                     yield found["LastModified"], bucket, found["Key"]
 
 
-def _newest_starts(s3: "S3Client", bucket: str, key: str) -> Iterator[datetime]:
-    """The newest start of usage in each row group of a file; nothing where its footer does not tell."""
+def _footer(s3: "S3Client", bucket: str, key: str) -> pq.FileMetaData | None:
     try:
-        footer = footer_of(s3, bucket, key)
+        return footer_of(s3, bucket, key)
     except ContractError:  # compressed CSV, which a crawler's table may be over
+        return None
+
+
+def _extremes(footer: pq.FileMetaData, name: str) -> Iterator[tuple[object, object]]:
+    """The least and the greatest value of a column in each row group; nothing where the footer does not tell."""
+    if name not in footer.schema.names:
         return
-    if footer is None or _STARTS not in footer.schema.names:
-        return
-    column = footer.schema.names.index(_STARTS)
+    column = footer.schema.names.index(name)
     for number in range(footer.num_row_groups):
-        newest = _maximum(footer.row_group(number).column(column))
-        if newest is not None:
-            yield newest
+        statistics = footer.row_group(number).column(column).statistics
+        if statistics is not None and statistics.has_min_max:
+            yield statistics.min, statistics.max
 
 
-def _maximum(column: pq.ColumnChunkMetaData) -> datetime | None:
-    statistics = column.statistics
-    newest = statistics.max if statistics is not None and statistics.has_min_max else None
-    return newest.replace(tzinfo=UTC) if isinstance(newest, datetime) else None
+def _lengths(intervals: Iterable[object]) -> Iterator[timedelta]:
+    """How long each interval is, written `2026-11-19T10:00:00Z/2026-11-19T11:00:00Z`."""
+    for interval in intervals:
+        start, _, end = str(interval).partition("/")
+        try:
+            yield parse_instant(end) - parse_instant(start)
+        except ValueError:
+            continue

@@ -62,11 +62,16 @@ class BillProbes:
         yield Probe("bill: table", self._report, _fix, needs)
         yield Probe("bill: resource IDs", self._resource_ids, _fix, needs)
         yield Probe("bill: newest hour", self._reaching, _fix, needs)
+        yield Probe("bill: granularity", self._granularity, _fix, needs)
         yield Probe("bill: export", self._following, _fix, needs)
 
     @cached_property
     def _bill(self) -> Once[Bill]:
         return Once(lambda: find_bill(self.table, self.catalog_of), "there is no bill to look at")
+
+    @cached_property
+    def _newest(self) -> Once[tuple[str, Reach]]:
+        return Once(lambda: self._reached(self._require_table()), "the bill's files cannot be looked at")
 
     def _report(self) -> Said:
         if self.table is None:
@@ -87,7 +92,7 @@ class BillProbes:
         )
 
     def _reaching(self) -> Said:
-        period, found = self._newest(self._require_table())
+        period, found = self._newest()
         if not found.files:
             return Said(
                 f"no file of {period} in the bill's folders",
@@ -105,7 +110,20 @@ class BillProbes:
             "follow: `chargeback publish --cur-location`, or the crawler.",
         )
 
-    def _newest(self, table: Relation) -> tuple[str, Reach]:
+    def _granularity(self) -> Said:
+        """By the shortest line: a tax of an hourly report has a whole day, too."""
+        _, found = self._newest.needed
+        if found.shortest is None:
+            raise NotRunError("no file says of how long a time its lines are")
+        if found.shortest <= HOUR:
+            return Said("hourly")
+        return Said(
+            f"no line is of less than {found.shortest // HOUR} hours, so no hour of a pod finds its line",
+            "Create an hourly export, as the granularity of one that is there cannot be changed (`infra/` has a "
+            "template), and declare it with `chargeback publish --cur-location`.",
+        )
+
+    def _reached(self, table: Relation) -> tuple[str, Reach]:
         """The newest period that has a place, and how far its files reach.
 
         Where partitions are not registered, that is this month or, as its first delivery takes a while, the last.

@@ -12,7 +12,7 @@ from tests.end_to_end.test_published_bill import declare_bill, deliver
 from tests.export_bucket import Folder
 from tests.fault_proxy import Fault, faults_before, refused
 
-PROBES = ["bill: table", "bill: resource IDs", "bill: newest hour", "bill: export"]
+PROBES = ["bill: table", "bill: resource IDs", "bill: newest hour", "bill: granularity", "bill: export"]
 TABLE = "billing.cur_data"
 IN_FILES = {name: kind for name, kind in CUR2_FULL.items() if name != "billing_period" and not kind.startswith("map")}
 """Of an export's columns, those that a line of `tests.bills` may have."""
@@ -61,6 +61,31 @@ def test_a_report_that_is_as_it_should_be(installed: pytest.MonkeyPatch) -> None
     assert found["bill: newest hour"].found == "lines of 2026-11 up to 2026-11-19T02:00:00Z"
     assert found["bill: newest hour"].verdict == "ok"
     assert found["bill: export"].verdict == "not run"
+
+
+HOURLY = {"identity_time_interval": "2026-11-19T01:00:00Z/2026-11-19T02:00:00Z"}
+DAILY = {"identity_time_interval": "2026-11-19T00:00:00Z/2026-11-20T00:00:00Z"}
+
+
+def test_a_report_is_hourly_if_any_line_is(installed: pytest.MonkeyPatch) -> None:
+    bill(ending(19, 1, **DAILY), ending(19, 2, **HOURLY))
+    assert examined()["bill: granularity"].found == "hourly"
+
+
+def test_a_daily_report_is_a_warning(installed: pytest.MonkeyPatch) -> None:
+    bill(ending(19, 1, **DAILY))
+    found = examined()["bill: granularity"]
+    assert found.verdict == "warning"
+    assert found.found == "no line is of less than 24 hours, so no hour of a pod finds its line"
+    assert "hourly export" in str(found.fix)
+
+
+@pytest.mark.parametrize("interval", [None, "", "2026-11-19", "2026-11-19T01:00:00/x"])
+def test_lines_that_do_not_say_of_how_long_they_are_prove_nothing(
+    installed: pytest.MonkeyPatch, interval: str | None
+) -> None:
+    bill(ending(19, 2, identity_time_interval=interval))
+    assert examined()["bill: granularity"].verdict == "not run"
 
 
 def test_without_a_bill_its_probes_are_not_run(installed: pytest.MonkeyPatch) -> None:

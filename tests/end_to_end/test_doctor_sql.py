@@ -22,6 +22,7 @@ OF_ANALYSTS = [
     "bill: table",
     "bill: resource IDs",
     "bill: newest hour",
+    "bill: granularity",
     "bill: export",
 ]
 
