@@ -30,9 +30,9 @@ _fix = by_kind(
         OtherClustersError: _CLUSTER_ID,
         NoDataError: "See that Kubecost and the Prometheus behind it run, and have run in that hour; on a new "
         "installation, wait until an hour is CHARGEBACK_COLLECT_AFTER old.",
-        ConfigurationError: "Take the address of the Service, as `kubectl get services --all-namespaces` shows it: "
-        "http://SERVICE.NAMESPACE:PORT, such as http://kubecost-cost-analyzer.kubecost:9090 or "
-        "http://opencost.opencost:9003.",
+        ConfigurationError: "Correct the setting that is named. An address is that of the Service, as `kubectl get "
+        "services --all-namespaces` shows it: http://SERVICE.NAMESPACE:PORT, such as "
+        "http://kubecost-cost-analyzer.kubecost:9090 or http://opencost.opencost:9003.",
         ContractError: "Open the address from inside the cluster: it has to be the API of Kubecost or OpenCost, past "
         "any login page, so take the Service's own address, not the Ingress', or give an API key.",
         UnavailableError: "See that the Service, its port and its pods are there (kubectl get endpoints), and that a "
