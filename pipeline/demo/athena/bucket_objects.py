@@ -8,6 +8,7 @@ from typing import Any
 from moto.s3.exceptions import MissingBucket
 from moto.s3.models import S3Backend
 
+from pipeline.demo.athena.accesses import Access, Accesses
 from pipeline.demo.athena.dialect import StatementError
 
 
@@ -27,9 +28,10 @@ class BytesRead:
 class ObjectReader(io.RawIOBase):
     """One object as a seekable file: nothing is copied from the server before the first read."""
 
-    def __init__(self, key: Any, read: BytesRead) -> None:  # noqa: ANN401  moto's FakeKey
+    def __init__(self, key: Any, read: BytesRead, accesses: Accesses) -> None:  # noqa: ANN401  moto's FakeKey
         self._key = key
         self._read = read
+        self._accesses = accesses
         self._position = 0
         self._content: bytes | None = None
 
@@ -66,6 +68,7 @@ class ObjectReader(io.RawIOBase):
 
     def _bytes(self) -> bytes:
         if self._content is None:
+            self._accesses.append(Access("s3:GetObject", self.url))
             self._content = bytes(self._key.value)
             if not self._content.endswith(b"PAR1"):
                 self._read.broken = self._read.broken or self.url
@@ -73,21 +76,23 @@ class ObjectReader(io.RawIOBase):
 
 
 class Buckets:
-    """The buckets that Athena reads tables from and writes results to."""
+    """The buckets that Athena reads tables from and writes results to; what it does there is added to *accesses*."""
 
-    def __init__(self, s3: S3Backend) -> None:
+    def __init__(self, s3: S3Backend, accesses: Accesses) -> None:
         self._s3 = s3
+        self._accesses = accesses
 
     def readers(self, prefix: str, read: BytesRead) -> Iterator[ObjectReader]:
         """The objects below `s3://bucket/key/` in the order of their keys, without hidden and empty ones."""
         bucket, key = _split(prefix)
+        self._accesses.append(Access("s3:ListBucket", prefix))
         try:
             found = self._s3.list_objects(self._s3.get_bucket(bucket), key, None, None, None)[0]
         except MissingBucket as error:
             raise StatementError(f"HIVE_FILESYSTEM_ERROR: The specified bucket does not exist: {bucket}") from error
         for item in sorted(found, key=lambda item: str(item.name)):
             if item.size and not item.name.rsplit("/", 1)[-1].startswith(("_", ".")):
-                yield ObjectReader(item, read)
+                yield ObjectReader(item, read, self._accesses)
 
     def is_empty(self, prefix: str) -> bool:
         """Whether nothing lies below *prefix*."""
@@ -96,6 +101,7 @@ class Buckets:
     def put(self, url: str, content: bytes) -> None:
         """Write one object; `StatementError` if its bucket does not exist."""
         bucket, key = _split(url)
+        self._accesses.append(Access("s3:PutObject", url))
         try:
             self._s3.put_object(bucket, key, content)
         except MissingBucket as error:
@@ -104,6 +110,7 @@ class Buckets:
     def require_bucket(self, url: str) -> None:
         """Raise `StatementError` if the bucket of *url* does not exist."""
         bucket, _ = _split(url)
+        self._accesses.append(Access("s3:GetBucketLocation", f"s3://{bucket}/"))
         try:
             self._s3.get_bucket(bucket)
         except MissingBucket as error:

@@ -9,6 +9,7 @@ import msgspec
 from moto.glue.exceptions import DatabaseNotFoundException, TableNotFoundException
 from moto.glue.models import GlueBackend
 
+from pipeline.demo.athena.accesses import Access, Accesses
 from pipeline.demo.athena.dialect import StatementError
 
 PARQUET_SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
@@ -99,13 +100,18 @@ _LEARNT = tuple(map(msgspec.json.Decoder, (Table, Partition, View)))
 
 
 class Catalog:
-    """Tables and views by name; every complaint is a `StatementError` in Athena's words."""
+    """Tables and views by name; every complaint is a `StatementError` in Athena's words.
 
-    def __init__(self, glue: GlueBackend) -> None:
+    What Athena does in Glue is added to *accesses*.
+    """
+
+    def __init__(self, glue: GlueBackend, accesses: Accesses) -> None:
         self._glue = glue
+        self._accesses = accesses
 
     def find(self, name: Name) -> Table | None:
         """The entry called *name*, None if there is none."""
+        self._note("GetTable", name)
         try:
             entry = self._glue.get_table(name.database, name.table).as_dict()
         except (DatabaseNotFoundException, TableNotFoundException):
@@ -116,15 +122,18 @@ class Catalog:
         """Everything in *database*, by name."""
         if not self.has_database(database):
             raise StatementError(f"SCHEMA_NOT_FOUND: line 1:1: Schema '{database}' does not exist")
+        self._note("GetTables", Name(database, "*"))
         names = sorted(str(entry.name) for entry in self._glue.get_tables(database, None))
         return tuple(table for name in names if (table := self.find(Name(database, name))))
 
     def has_database(self, database: str) -> bool:
         """Whether Glue has *database*."""
+        self._accesses.append(Access("glue:GetDatabase", database))
         return database in self._glue.databases
 
     def partitions(self, name: Name) -> tuple[Partition, ...]:
         """The partitions that are registered, in the order of their values."""
+        self._note("GetPartitions", name)
         found = self._glue.get_partitions(name.database, name.table, "")
         entries = (_record(entry.as_dict(), Partition) for entry in found)
         return tuple(sorted(entries, key=lambda partition: partition.values))
@@ -170,20 +179,27 @@ class Catalog:
 
     def put_partition(self, name: Name, values: tuple[str, ...], location: str, columns: tuple[Column, ...]) -> None:
         """Register one partition of a table."""
+        self._note("BatchCreatePartition", name)
         entry = {"Values": list(values), "StorageDescriptor": _parquet_storage(location, columns)}
         self._glue.create_partition(name.database, name.table, entry)
 
     def drop(self, name: Name) -> None:
         """Forget the entry; the objects of a table stay, as in Athena."""
+        self._note("DeleteTable", name)
         self._glue.delete_table(name.database, name.table)
 
     def _put(self, name: Name, entry: dict[str, object]) -> None:
         if not self.has_database(name.database):
             raise StatementError(f"SCHEMA_NOT_FOUND: line 1:1: Schema '{name.database}' does not exist")
         if self.find(name):
+            self._note("UpdateTable", name)
             self._glue.update_table(name.database, name.table, entry)
         else:
+            self._note("CreateTable", name)
             self._glue.create_table(name.database, name.table, entry)
+
+    def _note(self, action: str, name: Name) -> None:
+        self._accesses.append(Access(f"glue:{action}", f"{name.database}/{name.table}"))
 
 
 def _record(entry: dict[str, object], kind: type[_EntryT]) -> _EntryT:

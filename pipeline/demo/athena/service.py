@@ -13,6 +13,7 @@ from moto.core.exceptions import JsonRESTError
 from moto.glue.models import glue_backends
 from moto.s3.models import s3_backends
 
+from pipeline.demo.athena.accesses import Accesses
 from pipeline.demo.athena.bucket_objects import Buckets
 from pipeline.demo.athena.dialect import StatementError
 from pipeline.demo.athena.engine import Engine, Outcome, Request
@@ -26,10 +27,11 @@ LONGEST_QUERY = 262_144
 
 
 class QueryExecution(Execution):
-    """An execution of moto's that remembers how it ended."""
+    """An execution of moto's that remembers how it ended, and what was done for whoever asked."""
 
     outcome = Outcome("")
     reason = ""
+    accesses: Accesses
 
 
 def _wall_clock() -> datetime:
@@ -90,8 +92,9 @@ def _settings(backend: AthenaBackend, asked: dict[str, Any] | None, workgroup: s
 
 def _run(backend: AthenaBackend, execution: QueryExecution, database: str | None, now: datetime) -> None:
     """Run the execution and keep its outcome with it; a failure is a state of the execution."""
-    buckets = Buckets(s3_backends[backend.account_id][backend.partition])
-    catalog = Catalog(glue_backends[backend.account_id][backend.region_name])
+    execution.accesses = []
+    buckets = Buckets(s3_backends[backend.account_id][backend.partition], execution.accesses)
+    catalog = Catalog(glue_backends[backend.account_id][backend.region_name], execution.accesses)
     # moto has appended the name of the result file to the location
     output = execution.config["OutputLocation"].removesuffix(f"{execution.id}.csv")
     request = Request(
@@ -237,7 +240,7 @@ def get_work_group(self: AthenaResponse) -> str:
 
 
 def _catalog(response: AthenaResponse) -> Catalog:
-    return Catalog(glue_backends[response.current_account][response.region])
+    return Catalog(glue_backends[response.current_account][response.region], [])
 
 
 def get_table_metadata(self: AthenaResponse) -> str:
