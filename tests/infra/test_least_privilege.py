@@ -1,16 +1,24 @@
+import re
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import boto3
 import pytest
 
 from tests.infra.policies import Call, Statement, is_allowed
 from tests.infra.scene import Scene, acted, create_cluster
+from tests.served import clean_environment
 
 COMMANDS = {
     "CollectRoleArn": ("collect", "refresh"),
     "VerifyRoleArn": ("verify",),
     "PublishRoleArn": ("publish",),
 }
+
+BI = (Path(__file__).parents[2] / "docs" / "bi.md").read_text(encoding="utf-8")
+PYTHON_EXAMPLES = re.findall(r"^```python\n(.*?)^```$", BI, re.MULTILINE | re.DOTALL)
 
 # A cluster that only collects has the first, others the second; one that collects and refreshes has both.
 GIVEN_TWICE = {"CollectRoleArn": {"TellMissingDays", "ListRows"}}
@@ -64,10 +72,8 @@ def test_a_command_may_not_do_what_another_may(scene: Scene) -> None:
 def test_a_cluster_that_only_collects_has_no_athena_and_no_glue(scene: Scene) -> None:
     alone = create_cluster(scene.lake, scene.cluster_name, "chargeback-alone", Refresh="false")
     granted = alone.role("CollectRoleArn").statements
-    assert {action.partition(":")[0] for statement in granted for action in statement.actions} == {
-        "s3",
-        "emr-containers",
-    }
+    services = {action.partition(":")[0] for statement in granted for action in statement.actions}
+    assert services == {"s3", "emr-containers"}
     assert _denied(scene.calls("collect"), granted) == set()
     assert _unused(scene.calls("collect"), granted) == set()
 
@@ -106,6 +112,8 @@ def test_outside_the_lake_and_the_bill_nothing_is_open(scene: Scene) -> None:
 def test_analysts_and_quicksight_may_report_and_look_around_and_change_nothing(scene: Scene, output: str) -> None:
     granted = scene.lake.role(output).statements
     _look_around(scene)
+    for example in PYTHON_EXAMPLES:
+        _run_as_analyst(scene, example)
     calls = scene.calls("report", "analyst")
     assert _denied(calls, granted) == set()
     assert _unused(calls, granted) == set()
@@ -123,6 +131,15 @@ def _look_around(scene: Scene) -> None:
     assert "cost_ledger" in {table["Name"] for table in tables}
     athena.get_table_metadata(**of, DatabaseName=database, TableName="cost_ledger")
     athena.get_work_group(WorkGroup=scene.lake.outputs["WorkgroupName"])
+
+
+def _run_as_analyst(scene: Scene, example: str) -> None:
+    environment = clean_environment() | dict(scene.environment) | {"AWS_ACCESS_KEY_ID": "analyst"}
+    done = subprocess.run(
+        [sys.executable, "-c", example], env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"[1-9]\d*\.\d", done.stdout), done.stdout
 
 
 def _denied(calls: Iterable[Call], granted: Iterable[Statement]) -> set[Call]:
