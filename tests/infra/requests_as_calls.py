@@ -54,6 +54,8 @@ def of_s3(request: Request) -> Iterator[Call]:
     bucket, _, key = request.path.removeprefix("/").partition("/")
     bucket_arn, object_arn = f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/{key}"
     match request.method, key:
+        case "HEAD", "":
+            yield Call("s3:ListBucket", bucket_arn)
         case "GET", "" if "list-type" in request.arguments:
             prefix = request.arguments.get("prefix")
             yield Call("s3:ListBucket", bucket_arn, () if prefix is None else (("s3:prefix", prefix),))
