@@ -5,10 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
-import pandas as pd
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import Connection, Engine, Select, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -17,6 +16,9 @@ from sqlalchemy.pool import StaticPool
 from pipeline import trino_client
 from pipeline.aws import translated
 from pipeline.errors import ConfigurationError, StatementFailedError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _POLL_SECONDS = 0.2
 
@@ -90,8 +92,10 @@ class Warehouse:
         """Run *sql* as it stands; *what* names it in errors."""
         return self._run(sql, what)
 
-    def frame(self, select: Select[*tuple[Any, ...]], what: str) -> pd.DataFrame:
+    def frame(self, select: Select[*tuple[Any, ...]], what: str) -> "pd.DataFrame":
         """The answer to *select* as a frame; *what* names it in errors."""
+        import pandas as pd  # 34 MB, and a part of a second, that only reports need
+
         with self._reasons(what), self._connected() as connection:
             try:
                 return pd.read_sql(select, connection)
