@@ -6,8 +6,6 @@ import logging
 import os
 import signal
 import sys
-import time
-from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -18,15 +16,12 @@ from pipeline.errors import ChargebackError, UsageError, gravest
 from pipeline.options import INSTANT, MONTH, PLACE, acts_at, clock, month_option
 
 if TYPE_CHECKING:
-    import boto3
     from rich.table import Table
 
     from pipeline.bill_delivery import Following
-    from pipeline.collect import Outcome
-    from pipeline.lake import Lake
     from pipeline.models import Location
     from pipeline.month import Month
-    from pipeline.settings import CollectSettings, Settings
+    from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -51,35 +46,25 @@ def cli() -> None:
     help="Fetch settled hours again, or their day where upstream keeps days only; take what is worse, too.",
 )
 @click.option("--skip-emr", is_flag=True, help="Do not list virtual clusters, job runs and endpoints.")
+@click.option("--refresh", "refreshes", is_flag=True, help="Then bring the ledger up to date, as `refresh` does.")
 @acts_at
-def collect(since: datetime | None, until: datetime | None, recollect: bool, skip_emr: bool, now: datetime) -> None:
+def collect(
+    since: datetime | None, until: datetime | None, recollect: bool, skip_emr: bool, refreshes: bool, now: datetime
+) -> None:
     """Fetch the hours that are missing or not yet settled, and write them to the lake; then what EMR lists."""
     from pipeline import connections
     from pipeline.arrow import without_pandas
-    from pipeline.collect import Collector, failures
+    from pipeline.hourly import Asked, collected, refreshed
+    from pipeline.runs import require_success
     from pipeline.settings import CollectSettings
 
     without_pandas()
     settings = _settings(CollectSettings)
     session = connections.session(settings)
-    lake = connections.lake(settings, session)
-    collector = Collector(
-        connections.kubecost(settings),
-        lake,
-        settings.cluster_arn,
-        settings.labels,
-        now,
-        time.monotonic,
-        recollect,
-    )
-    work = collector.work(connections.schedule(settings), since, until)
-    outcomes = list(_followed(collector.collect(work), len(work.plan.fetch)))
-    errors = failures(outcomes, work)
-    _say_collected(outcomes, errors)
-    if not skip_emr:
-        errors += _refreshed(settings, session, lake, now)
-    if errors:
-        raise gravest(errors)
+    runs = [collected(settings, session, Asked(since, until, recollect, skip_emr), now)]
+    if refreshes:
+        runs.append(refreshed(settings, session, None, now, click.echo))
+    require_success(*runs)
 
 
 @cli.command()
@@ -104,7 +89,7 @@ def publish(dry_run: bool, cur_location: "Location | None", now: datetime) -> No
         _fail_for_refused(following)
         return
     from pipeline.lake import first_day
-    from pipeline.progress import tracked
+    from pipeline.progress import event_level, tracked
 
     settings = _settings(LakeSettings)
     session = connections.session(settings)
@@ -117,7 +102,7 @@ def publish(dry_run: bool, cur_location: "Location | None", now: datetime) -> No
         declare(session, following)
     first = first_day(connections.s3(session), settings.lake) or now.date()
     for name in tracked(publisher.publish(policy, first, now), "Publishing"):
-        log.log(_event_level(), "published", extra={"relation": f"{settings.glue_database}.{name}"})
+        log.log(event_level(), "published", extra={"relation": f"{settings.glue_database}.{name}"})
     if bill.table is None:
         click.echo("No bill: CHARGEBACK_CUR_TABLE is not set, so all cost stays estimated.", err=True)
     elif not bill.has_resource_ids:
@@ -130,19 +115,13 @@ def publish(dry_run: bool, cur_location: "Location | None", now: datetime) -> No
 @acts_at
 def refresh(month: "Month | None", now: datetime) -> None:
     """Compute the ledger's days again whose pods, bill or policy changed."""
-    from pipeline import analytics, connections
-    from pipeline.ledger import PATIENCE
-    from pipeline.progress import tracked
+    from pipeline import connections
+    from pipeline.hourly import refreshed
+    from pipeline.runs import require_success
     from pipeline.settings import LakeSettings
 
     settings = _settings(LakeSettings)
-    refresher = analytics.refresher(settings, connections.session(settings))
-    days = replaced = 0
-    for done in tracked(refresher.refresh(now, PATIENCE, month), "Refreshing"):
-        facts = {"unit": str(done.unit), "replaced": len(done.replaced), "same": len(done.same)}
-        log.log(_event_level(), "ledger refreshed", extra=facts)
-        days, replaced = days + len(done.unit.days), replaced + len(done.replaced)
-    click.echo(f"Days computed again: {days}. Days whose rows were replaced: {replaced}.")
+    require_success(refreshed(settings, connections.session(settings), month, now, click.echo))
 
 
 @cli.command()
@@ -177,30 +156,32 @@ def status(since: datetime | None, until: datetime | None, form: str, now: datet
 @cli.command()
 @month_option
 @acts_at
-def verify(month: "Month | None", now: datetime) -> None:  # noqa: ARG001  every command takes --now
+def verify(month: "Month | None", now: datetime) -> None:
     """Run every check over one month, and print the rows that break one."""
     from pipeline import analytics, connections
     from pipeline.output import offenders_table, verdict_table
     from pipeline.progress import tracked
     from pipeline.report import newest_month
+    from pipeline.runs import require_success, running
     from pipeline.settings import LakeSettings
-    from pipeline.verify import failed
+    from pipeline.verify import failures, figures
     from pipeline.verify import verify as verdicts_of
 
     settings = _settings(LakeSettings)
     session = connections.session(settings)
-    warehouse = analytics.published(settings, session)
-    delivered = analytics.delivered(settings, session)
-    ledger = analytics.ledger_states(settings, session)
-    month = month or newest_month(warehouse)
-    verdicts = list(tracked(verdicts_of(warehouse, month, delivered, ledger), "Checking"))
-    _show(verdict_table(verdicts, month))
-    for verdict in verdicts:
-        if verdict.broken:
-            _show(offenders_table(verdict))
-    error = failed(verdicts)
-    if error is not None:
-        raise error
+    with running("verify", settings, session, now) as run:
+        warehouse = analytics.published(settings, session)
+        delivered = analytics.delivered(settings, session)
+        ledger = analytics.ledger_states(settings, session)
+        month = month or newest_month(warehouse)
+        verdicts = list(tracked(verdicts_of(warehouse, month, delivered, ledger), "Checking"))
+        run.figures |= figures(verdicts)
+        run.errors += failures(verdicts)
+        _show(verdict_table(verdicts, month))
+        for verdict in verdicts:
+            if verdict.broken:
+                _show(offenders_table(verdict))
+    require_success(run)
 
 
 @cli.command()
@@ -307,66 +288,6 @@ def _fail_for_refused(following: "Following | None") -> None:
     """A month of the bill that was refused fails the run, once all else is done."""
     if following is not None and following.refused:
         raise gravest(following.refused)
-
-
-def _followed(outcomes: "Iterator[Outcome]", count: int) -> "Iterator[Outcome]":
-    """Pass *outcomes* on, each with a line in the log, on a terminal with a bar instead."""
-    from pipeline.progress import tracked
-
-    for outcome in tracked(outcomes, "Collecting", count):
-        if outcome.record is not None:
-            record = outcome.record
-            facts = {
-                "window": outcome.window,
-                "state": record.state,
-                "rows": record.rows,
-                "core_hours": record.core_hours,
-                "estimated_cost": record.estimated_cost,
-                "changed": outcome.changed,
-            }
-            log.log(_event_level(), "window collected", extra=facts)
-        yield outcome
-
-
-def _refreshed(
-    settings: "CollectSettings", session: "boto3.Session", lake: "Lake", now: datetime
-) -> list[ChargebackError]:
-    """List what EMR has once the hours are safe and told of: a failure here never costs one."""
-    from pipeline import connections
-    from pipeline.inventory import refresh
-
-    try:
-        done = refresh(connections.emr(settings, session), lake, settings.cluster_arn, now)
-    except ChargebackError as error:
-        log.error(str(error))
-        return [error]
-    for failed in done.errors:
-        log.error(str(failed))
-    log.info("EMR listed", extra={**done.listed, "changed": ",".join(done.changed) or "nothing"})
-    return [*done.errors]
-
-
-def _event_level() -> int:
-    """A line for each step where nobody watches a bar."""
-    from pipeline.progress import shown
-
-    return logging.DEBUG if shown() else logging.INFO
-
-
-def _say_collected(outcomes: "Sequence[Outcome]", errors: Sequence[ChargebackError]) -> None:
-    for error in errors:
-        log.error(str(error))
-    written = [o.record for o in outcomes if o.record is not None]
-    log.info(
-        "run done",
-        extra={
-            "windows": len(written),
-            "changed": sum(o.changed for o in outcomes),
-            "failed": len(errors),
-            "rows": sum(record.rows for record in written),
-            "estimated_cost": sum(record.estimated_cost for record in written),
-        },
-    )
 
 
 def _show(table: "Table") -> None:

@@ -14,11 +14,12 @@ from pipeline.errors import ChargebackError, ConfigurationError, ContractError
 from pipeline.footer import WindowRecord, WindowState
 from pipeline.kubecost import Kubecost, NoDataError
 from pipeline.lake import Lake
+from pipeline.metrics import Metric
 from pipeline.models import Cluster, WindowAnswer
-from pipeline.plan import Plan, PlannedWindow, Schedule, Span, history_began, plan, reaching_back, span
+from pipeline.plan import Plan, PlannedWindow, Schedule, Span, by_hour, history_began, plan, reaching_back, span
 from pipeline.rows import WindowRows, window_rows
 from pipeline.tables import ALLOCATIONS, LAKE_TABLES, Table
-from pipeline.window import Window
+from pipeline.window import HOUR, Window
 
 log = logging.getLogger(__name__)
 
@@ -27,12 +28,16 @@ _PATIENCE = 60.0  # seconds that fetched windows wait for others of their day
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one planned window: its record if the lake now has it, and the error if there was one."""
+    """What became of one planned window: its record if the lake now has it, and the error if there was one.
+
+    *lost* counts the hours that were given up with it.
+    """
 
     window: Window
     record: WindowRecord | None = None
     changed: bool = False
     error: ChargebackError | None = None
+    lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -208,12 +213,53 @@ def failures(outcomes: Iterable[Outcome], work: Work) -> list[ChargebackError]:
     for error in (o.error for o in empty):
         if isinstance(error, OtherClustersError) and not _has_named(error.wanted, (*work.records.values(), *written)):
             return [*errors, error.of_a_name_never_seen()]
-    began = min([record.start for record in written] + ([work.began] if work.began else []), default=None)
+    began = _began(written, work)
     if empty and began is None and not errors:
         return [
             ContractError(f"No hour from {empty[0].window.start:%Y-%m-%dT%H:%MZ} on has rows. Is Kubecost running?")
         ]
     return [*errors, *(o.error for o in empty if o.error is not None and _is_after(o.window, began))]
+
+
+def figures(outcomes: Iterable[Outcome], work: Work, now: datetime | None) -> dict[Metric, float | None]:
+    """What a run that had to do *work* came to.
+
+    How old the newest window is at *now*, in hours, is not told of a run that was kept from looking at it: None.
+    """
+    outcomes = tuple(outcomes)
+    written = [outcome.record for outcome in outcomes if outcome.record is not None]
+    taken = [record for record in written if record.state is not WindowState.REJECTED]
+    held = [record.end for record in (*work.records.values(), *written) if record.state is not WindowState.LOST]
+    return {
+        Metric.NEWEST_WINDOW_AGE: (now - max(held)) / HOUR if now and held else None,
+        Metric.WINDOWS_COLLECTED: len(taken),
+        Metric.WINDOWS_MISSING: len(_still_missing(outcomes, work)),
+        Metric.WINDOWS_LOST: sum(outcome.lost for outcome in outcomes),
+        Metric.WINDOWS_REJECTED: len(written) - len(taken),
+        Metric.ROWS: sum(record.rows for record in taken),
+        Metric.ESTIMATED_COST: sum(record.estimated_cost for record in taken),
+    }
+
+
+def _still_missing(outcomes: Iterable[Outcome], work: Work) -> list[Window]:
+    """The hours that the lake should have and has not, now that *work* is done: the next run asks for them."""
+    outcomes = tuple(outcomes)
+    began = _began((outcome.record for outcome in outcomes if outcome.record is not None), work)
+    known = by_hour(work.records.values())
+    hours_of = {planned.window: planned.gaps or (planned.window,) for planned in work.plan.fetch}
+    failed = [o for o in outcomes if o.error is not None and o.record is None and not o.lost]
+    wanted = [hour for o in failed for hour in hours_of[o.window] if _is_wanted(hour, o.error, began)]
+    return [hour for hour in wanted if hour not in known] + [h for h in work.plan.waiting if _is_after(h, began)]
+
+
+def _is_wanted(hour: Window, error: ChargebackError | None, began: datetime | None) -> bool:
+    """Whether it is a gap: an hour without rows before the first that has some is none."""
+    return not isinstance(error, NoDataError) or _is_after(hour, began)
+
+
+def _began(written: Iterable[WindowRecord], work: Work) -> datetime | None:
+    """When history began, now that the windows of *written* are part of it."""
+    return min([record.start for record in written] + ([work.began] if work.began else []), default=None)
 
 
 def _is_after(window: Window, began: datetime | None) -> bool:
@@ -255,7 +301,8 @@ def _outcome(proposal: _Proposal, effects: Mapping[Table, Mapping[Window, Effect
         log.info("another run was faster", extra={"window": window})
     record = next((record for record in effect.records if record.window == window), None)
     changed = any(of.get(window, NOTHING).changed for of in effects.values())
-    return Outcome(window, record, changed, effect.error or proposal.error)
+    lost = sum(record.state is WindowState.LOST for record in effect.records)
+    return Outcome(window, record, changed, effect.error or proposal.error, lost)
 
 
 def _batches(fetched: Iterable[_Fetched], clock: Callable[[], float]) -> Iterator[list[_Fetched]]:

@@ -49,6 +49,14 @@ def digests_of(run: str, days: Sequence[date]) -> str:
     )
 
 
+def cost_of(day: date, cluster_arn: str) -> str:
+    """The query for what one cluster's rows of *day* cost, effectively; NULL where it has none."""
+    return (
+        f"SELECT SUM(effective_cost) AS effective_cost\nFROM {COST_LEDGER.name}\n"
+        f"WHERE {_on([day])} AND cluster_arn = '{cluster_arn}'"
+    )
+
+
 def days_billed(periods: Collection[str]) -> str:
     """The query for the days of which each of the billing *periods* has lines."""
     listed = ", ".join(f"'{period}'" for period in sorted(periods))

@@ -1,5 +1,6 @@
 """How a run speaks: one line per event on stderr, its facts as key=value."""
 
+import json
 import logging
 import sys
 from datetime import UTC, datetime
@@ -9,10 +10,15 @@ _TALKATIVE = ("pyathena", "awswrangler", "botocore", "urllib3")
 
 
 class EventFormatter(logging.Formatter):
-    """Write a record as time, level, event, and the facts given as `extra`."""
+    """Write a record as time, level, event, and the facts given as `extra`.
+
+    One with a `document` is that, as JSON, and nothing else: who reads it wants no word before it.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """One line; a traceback follows on lines of its own."""
+        if hasattr(record, "document"):
+            return json.dumps(record.document, allow_nan=False)
         at = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         facts = "".join(f" {key}={_shown(value)}" for key, value in vars(record).items() if key not in _STANDARD)
         line = f"{at} {record.levelname:<7} {record.getMessage()}{facts}"

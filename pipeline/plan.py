@@ -78,6 +78,11 @@ def span(schedule: Schedule, now: datetime, since: datetime | None, until: datet
     return Span(oldest, min(newest, until) if until is not None else newest, now)
 
 
+def newest_whole_day(schedule: Schedule, now: datetime) -> date:
+    """The newest UTC day of which every hour may have been fetched."""
+    return floor_day(now - schedule.collect_after).date() - DAY
+
+
 def check_hours(since: datetime | None, until: datetime | None) -> None:
     """Refuse what is no span of whole hours.
 

@@ -1,5 +1,6 @@
 """How long work shows that it goes on: a bar on a terminal, and nothing elsewhere, where the log speaks."""
 
+import logging
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -10,6 +11,11 @@ _Thing = TypeVar("_Thing")
 def shown() -> bool:
     """Whether there is a terminal to show a bar on."""
     return sys.stderr.isatty()
+
+
+def event_level() -> int:
+    """At which level the steps of a run are logged: with a line for each where nobody watches a bar."""
+    return logging.DEBUG if shown() else logging.INFO
 
 
 def tracked(things: Iterable[_Thing], what: str, count: int | None = None) -> Iterator[_Thing]:

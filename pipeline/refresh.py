@@ -13,8 +13,9 @@ from pipeline.errors import ConfigurationError
 from pipeline.ledger import Inputs, LedgerDay, LedgerState, Unit, fingerprint, states, units, wanted_inputs
 from pipeline.ledger_catalog import LedgerCatalog
 from pipeline.ledger_files import LedgerFiles, run_name
-from pipeline.ledger_sql import ROWS, below, days_billed, digests_of, rows_of, whole_tables
+from pipeline.ledger_sql import ROWS, below, cost_of, days_billed, digests_of, rows_of, whole_tables
 from pipeline.ledger_table import COST_LEDGER, SCOPE
+from pipeline.models import Cluster
 from pipeline.month import Month
 from pipeline.tables import PARTITION_KEY
 from pipeline.warehouse import Warehouse
@@ -75,6 +76,11 @@ class Refresher:
             self.catalog.remember(bill)
         deleted = self.files.sweep(self.catalog.place, self.catalog.days(), now)
         log.info("former rows swept", extra={"objects": deleted})
+
+    def cost_of(self, day: date, cluster: Cluster) -> float | None:
+        """What *cluster* cost on *day*, in the currency of the bill; None if the ledger has nothing of it."""
+        [(cost,)] = self.warehouse.query(cost_of(day, cluster.arn), f"Adding up {day}").rows
+        return None if cost is None else float(cost)
 
     def _computed(
         self, unit: Unit, wanted: Mapping[date, Inputs], stored: Mapping[date, LedgerDay], now: datetime, *, anew: bool

@@ -24,6 +24,7 @@ DEFAULT_LABELS = (*SCHEDULER_QUEUES, "team", "app_kubernetes_io_name")
 
 _DATABASE = re.compile(r"[a-z0-9_]{1,255}", re.ASCII)
 _TABLE = re.compile(r"[a-z0-9_]{1,255}\.[a-z0-9_]{1,255}", re.ASCII)
+_NAMESPACE = re.compile(r"(?!AWS/)[A-Za-z0-9._/#-][A-Za-z0-9._/#: -]{0,254}", re.ASCII)
 _WORKGROUP = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 _CUT_ADDRESS = (
     "it is not scheme://host:port/path. If it holds a password, percent-encode the password: "
@@ -73,6 +74,15 @@ def _database(text: str) -> str:
 def _workgroup(text: str) -> str:
     if not _WORKGROUP.fullmatch(text):
         raise ValueError(f"{text!r} is not a workgroup's name")
+    return text
+
+
+def _namespace(text: str) -> str:
+    if not _NAMESPACE.fullmatch(text):
+        raise ValueError(
+            f"{text!r} is not a CloudWatch namespace of your own; write letters, digits, spaces and ._/#:- and begin "
+            "with none of AWS/, a colon and a space"
+        )
     return text
 
 
@@ -139,8 +149,10 @@ class Settings(BaseSettings):
         description="SQLAlchemy URL of another engine that speaks Trino's SQL; `trino://` needs the extra `trino`, "
         "and a password goes over TLS",
     )
-    metrics_namespace: str | None = Field(
-        default=None, description="CloudWatch namespace of the run's figures; not used yet"
+    metrics_namespace: Annotated[str | None, _read(_namespace)] = Field(
+        default=None,
+        description="CloudWatch namespace to which collect, refresh and verify publish their figures; "
+        "without it they log them",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe line that is logged"

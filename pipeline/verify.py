@@ -7,6 +7,7 @@ from datetime import date
 
 from pipeline.errors import CheckFailedError, ContractError, TemporaryError
 from pipeline.ledger import LedgerState
+from pipeline.metrics import Metric
 from pipeline.month import Month
 from pipeline.relations import Check, checks
 from pipeline.warehouse import Answer, Warehouse, side_by_side
@@ -85,14 +86,21 @@ def _verdicts(warehouse: Warehouse, days: "_Days", wanted: Iterable[Check], no_b
     return side_by_side(verdict, wanted)
 
 
-def failed(verdicts: Iterable[Verdict]) -> CheckFailedError | None:
-    """The error that stands for all checks that failed; None if none did."""
+def failures(verdicts: Iterable[Verdict]) -> list[CheckFailedError]:
+    """The error that stands for all checks that failed; none if none did."""
     found = [verdict.check for verdict in verdicts if verdict.fails]
     if not found:
-        return None
+        return []
     names = ", ".join(check.name for check in found)
     advice = "".join(f" For {check.name}, {check.advice}." for check in found if check.advice)
-    return CheckFailedError(f"{len(found)} of the checks failed: {names}.{advice}")
+    return [CheckFailedError(f"{len(found)} of the checks failed: {names}.{advice}")]
+
+
+def figures(verdicts: Iterable[Verdict]) -> dict[Metric, float | None]:
+    """How many checks failed, and how many only warned."""
+    broken = [verdict for verdict in verdicts if verdict.broken]
+    failed = sum(verdict.fails for verdict in broken)
+    return {Metric.CHECKS_FAILED: failed, Metric.CHECKS_WARNED: len(broken) - failed}
 
 
 def _why_no_bill(warehouse: Warehouse, month: Month | None, delivered: DeliveredPeriods | None) -> str | None:

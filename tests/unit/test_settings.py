@@ -115,6 +115,7 @@ def test_every_setting_says_what_it_is_for() -> None:
         ("POLICY", "s3://lake/policy", Location("lake", "policy")),
         ("POLICY", str(Path(__file__).parent), Path(__file__).parent),
         ("METRICS_NAMESPACE", "Chargeback", "Chargeback"),
+        ("METRICS_NAMESPACE", "AWS Costs/Team #1: a_b-c.d", "AWS Costs/Team #1: a_b-c.d"),
         ("LOG_LEVEL", "WARNING", "WARNING"),
     ],
 )
@@ -143,6 +144,10 @@ def test_a_setting_is_read_from_its_text(environment: pytest.MonkeyPatch, name: 
         ("CUR_TABLE", "a.b; DROP TABLE c", "is not a table"),
         ("COLLECT_AFTER", "2 hours", "is not a duration"),
         ("HOURLY_RETENTION", "9" * 20 + "d", "is not a duration"),
+        ("METRICS_NAMESPACE", "AWS/Chargeback", "begin with none of AWS/, a colon and a space"),
+        ("METRICS_NAMESPACE", ":chargeback", "is not a CloudWatch namespace of your own"),
+        ("METRICS_NAMESPACE", " ", "is not a CloudWatch namespace"),
+        ("METRICS_NAMESPACE", "n" * 256, "is not a CloudWatch namespace"),
         ("LOG_LEVEL", "LOUD", "Input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
     ],
 )
