@@ -19,6 +19,7 @@ from tests.end_to_end.test_published_bill import asked, declare_bill, deliver
 from tests.fault_proxy import Fault, faults_before, glue_denies
 
 CLUSTER = CLUSTER_ARN.rpartition("/")[2]
+OTHER_ARN = CLUSTER_ARN.replace(CLUSTER, "research")
 OURS = LINE | {"resource_tags_aws_eks_cluster_name": CLUSTER, "product_region_code": "us-east-1"}
 LATER = ("--now", "2026-11-21T13:00:00Z")
 MUCH_LATER = ("--now", "2026-11-21T18:00:00Z")
@@ -212,6 +213,26 @@ def test_a_day_of_which_nothing_is_left_leaves_the_ledger(environment: pytest.Mo
     assert states() == {"2026-11-18": "stale", "2026-11-19": "current"}
     done("refresh", *LATER)
     assert set(partitions()) == set(partitions("out_of_scope_costs")) == {"2026-11-19"}
+
+
+def test_a_cluster_whose_objects_are_deleted_leaves_the_ledger_and_no_other_changes(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    with environment.context() as other:
+        other.setenv("CHARGEBACK_CLUSTER_ARN", OTHER_ARN)
+        assert collect("19T10").exit_code == 0
+        assert collect("18T23").exit_code == 0
+    done("publish", *NOW)
+    by_cluster = "SELECT cluster_arn, ROUND(SUM(effective_cost), 9) FROM cost_ledger GROUP BY 1"
+    before = dict(asked(by_cluster))
+    assert before.keys() == {CLUSTER_ARN, OTHER_ARN}
+    for key in objects():
+        if key.endswith("/111122223333_us-east-1_research.parquet"):
+            boto3.client("s3").delete_object(Bucket="lake", Key=key)
+    done("refresh", *LATER)
+    assert dict(asked(by_cluster)) == {CLUSTER_ARN: before[CLUSTER_ARN]}
+    assert set(partitions()) == {"2026-11-19"}
+    require_the_table_says_what_the_view_says()
 
 
 def test_former_rows_go_after_the_grace_time_and_no_others_ever(environment: pytest.MonkeyPatch) -> None:
