@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mypy_boto3_glue.type_defs import (
         BatchUpdatePartitionRequestEntryTypeDef,
         ColumnTypeDef,
+        PartitionErrorTypeDef,
         PartitionInputTypeDef,
         PartitionTypeDef,
         StorageDescriptorTypeDef,
@@ -41,6 +42,7 @@ _PERIOD = "chargeback.bill."  # and a billing period: a parameter of the table, 
 _AT_ONCE = 100  # partitions in a call, which is Glue's limit
 _POINTED = (OUT_OF_SCOPE_COSTS, COST_LEDGER)
 """In this order: the ledger's partitions say what a day follows from, so it has that only when both stand."""
+_THERE_ALREADY, _GONE_ALREADY = "AlreadyExistsException", "EntityNotFoundException"
 _NEVER = rfc3339(datetime(1970, 1, 1, tzinfo=UTC))
 
 
@@ -111,14 +113,18 @@ class LedgerCatalog:
                 )
 
     def point(self, days: Mapping[date, LedgerDay]) -> None:
-        """Make *days* what readers see: those that no table has yet first, each of them at one stroke."""
-        standing = {table.name: self._partitions(table).keys() for table in _POINTED}
+        """Make *days* what readers see: those that no table has yet first, each of them at one stroke.
+
+        A day that another run has added meanwhile is moved: whatever is behind then, the next run sees by its inputs.
+        """
+        moved = {}
         for table in _POINTED:
-            new = days.keys() - standing[table.name]
-            self._add(table, [_partition(table, day, days[day]) for day in sorted(new)])
+            standing = self._partitions(table).keys()
+            partitions = {day: _partition(table, day, rows) for day, rows in days.items()}
+            added = self._add(table, {day: each for day, each in partitions.items() if day not in standing})
+            moved[table.name] = [each for day, each in partitions.items() if day not in added]
         for table in _POINTED:
-            moved = days.keys() & standing[table.name]
-            self._move(table, [_partition(table, day, days[day]) for day in sorted(moved)])
+            self._move(table, moved[table.name])
 
     def forget(self, days: Iterable[date]) -> None:
         """Take *days* away, of which neither the lake nor the bill has anything any more."""
@@ -131,7 +137,7 @@ class LedgerCatalog:
                         TableName=table.name,
                         PartitionsToDelete=[{"Values": [day.isoformat()]} for day in some],
                     )
-                self._require_done(table, answer.get("Errors", []), "removed")
+                self._require_done(table, _others(answer.get("Errors", []), _GONE_ALREADY), "removed")
 
     def _partitions(self, table: Table) -> "dict[date, PartitionTypeDef]":
         with translated(f"Listing the days of {self._database}.{table.name} (glue:GetPartitions)"):
@@ -141,13 +147,18 @@ class LedgerCatalog:
             found = [partition for page in pages for partition in page["Partitions"]]
         return {date.fromisoformat(partition["Values"][0]): partition for partition in found}
 
-    def _add(self, table: Table, partitions: "Sequence[PartitionInputTypeDef]") -> None:
-        for some in _few(partitions):
+    def _add(self, table: Table, partitions: "Mapping[date, PartitionInputTypeDef]") -> set[date]:
+        """Add the days, and return those that were not there by now."""
+        added = set(partitions)
+        for some in _few([*partitions.values()]):
             with translated(f"Adding days to {self._database}.{table.name} (glue:BatchCreatePartition)"):
                 answer = self._glue.batch_create_partition(
                     DatabaseName=self._database, TableName=table.name, PartitionInputList=some
                 )
-            self._require_done(table, answer.get("Errors", []), "added")
+            errors = answer.get("Errors", [])
+            self._require_done(table, _others(errors, _THERE_ALREADY), "added")
+            added -= {date.fromisoformat(error.get("PartitionValues", [])[0]) for error in errors}
+        return added
 
     def _move(self, table: Table, partitions: "Sequence[PartitionInputTypeDef]") -> None:
         for some in _few(partitions):
@@ -207,6 +218,11 @@ def _projection(table: Table, folder: str) -> dict[str, str]:
         f"projection.{PARTITION_KEY}.range": "2015-01-01,NOW+366DAYS",
         "storage.location.template": f"{folder}/${{{RUN.name}}}/{any_day}",
     }
+
+
+def _others(errors: "Sequence[PartitionErrorTypeDef]", code: str) -> "list[PartitionErrorTypeDef]":
+    """The *errors* but those of a *code*, which says that another run was faster."""
+    return [error for error in errors if error.get("ErrorDetail", {}).get("ErrorCode") != code]
 
 
 def _few(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:

@@ -181,15 +181,19 @@ def refused(status: int, code: str) -> Act:
     return replied(status, body.encode(), Content_Type="application/xml")
 
 
+def only_glue(action: str, act: Act) -> Act:
+    """Do *act* to one *action* of Glue, which tells it in a header, and pass everything else on."""
+
+    def chosen(exchange: Exchange) -> None:
+        (act if exchange.headers.get("X-Amz-Target") == f"AWSGlue.{action}" else passed_on)(exchange)
+
+    return chosen
+
+
 def glue_denies(action: str) -> Act:
-    """Refuse one *action* of Glue, which tells it in a header, and pass everything else on."""
+    """Refuse one *action* of Glue."""
     body = json.dumps({"__type": "AccessDeniedException", "message": f"not authorized to perform glue:{action}"})
-    denied = replied(400, body.encode(), Content_Type="application/x-amz-json-1.1")
-
-    def act(exchange: Exchange) -> None:
-        (denied if exchange.headers.get("X-Amz-Target") == f"AWSGlue.{action}" else passed_on)(exchange)
-
-    return act
+    return only_glue(action, replied(400, body.encode(), Content_Type="application/x-amz-json-1.1"))
 
 
 def athena_refuses(part: str) -> Act:

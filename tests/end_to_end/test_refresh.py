@@ -1,8 +1,11 @@
 """What stands in the ledger after the lake, the bill or the policy changed, and what a reader sees meanwhile."""
 
 import json
+import os
+import subprocess
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from threading import Event
 from typing import Any
 
 import boto3
@@ -16,7 +19,8 @@ from tests.conftest import CLUSTER_ARN
 from tests.end_to_end.test_collect import collect, objects, run
 from tests.end_to_end.test_publish import NOW, relations, said
 from tests.end_to_end.test_published_bill import asked, declare_bill, deliver
-from tests.fault_proxy import Fault, faults_before, glue_denies
+from tests.fault_proxy import Exchange, Fault, faults_before, glue_denies, only_glue, passed_on
+from tests.served import finished, started
 
 CLUSTER = CLUSTER_ARN.rpartition("/")[2]
 OTHER_ARN = CLUSTER_ARN.replace(CLUSTER, "research")
@@ -233,6 +237,48 @@ def test_a_cluster_whose_objects_are_deleted_leaves_the_ledger_and_no_other_chan
     assert dict(asked(by_cluster)) == {CLUSTER_ARN: before[CLUSTER_ARN]}
     assert set(partitions()) == {"2026-11-19"}
     require_the_table_says_what_the_view_says()
+
+
+def overtaken_at(action: str, moto_url: str) -> subprocess.CompletedProcess[str]:
+    """A refresh that is overtaken by a whole other one before it does *action* in Glue."""
+    reached, opened = Event(), Event()
+
+    def held(exchange: Exchange) -> None:
+        reached.set()
+        opened.wait(60)
+        passed_on(exchange)
+
+    ours = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "CHARGEBACK_"))}
+    with faults_before(moto_url, Fault(only_glue(action, held), "POST", times=None)) as proxy:
+        overtaken = started("refresh", *LATER, environment=ours | {"AWS_ENDPOINT_URL": proxy.url})
+        assert reached.wait(60)
+        done("refresh", *LATER)
+        opened.set()
+        return finished(overtaken)
+
+
+def test_a_refresh_that_adds_a_day_which_another_has_added_meanwhile_ends_well(
+    environment: pytest.MonkeyPatch, moto_url: str
+) -> None:
+    done("publish", *NOW)
+    assert collect("18T23").exit_code == 0
+    ended = overtaken_at("BatchCreatePartition", moto_url)
+    assert ended.returncode == 0, ended.stderr
+    assert states() == {"2026-11-18": "current", "2026-11-19": "current"}
+    require_the_table_says_what_the_view_says()
+
+
+def test_a_refresh_that_removes_a_day_which_another_has_removed_meanwhile_ends_well(
+    environment: pytest.MonkeyPatch, moto_url: str
+) -> None:
+    assert collect("18T23").exit_code == 0
+    done("publish", *NOW)
+    for key in objects():
+        if "/usage_date=2026-11-18/" in key and "/cost_ledger/" not in key:
+            boto3.client("s3").delete_object(Bucket="lake", Key=key)
+    ended = overtaken_at("BatchDeletePartition", moto_url)
+    assert ended.returncode == 0, ended.stderr
+    assert set(partitions()) == {"2026-11-19"}
 
 
 def test_former_rows_go_after_the_grace_time_and_no_others_ever(environment: pytest.MonkeyPatch) -> None:
