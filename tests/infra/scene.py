@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 BILL = {"BillPrefix": "cost", "BillDatabase": "billing"}
 ISSUER = "oidc.eks.us-east-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE"
+NAMESPACE = "Figures"
 _EARLIER = "2026-10-10"
 _MONTH = "2026-10"
 
@@ -82,7 +83,7 @@ def acted() -> Iterator[Scene]:
         bill = Stack.create(session, "cost-report", "chargeback-cost-report")
         of_bill = {**BILL, "BillBucket": bill.outputs["BillBucket"]}
         lake = Stack.create(session, "lake", "chargeback-lake", **of_bill)
-        cluster = create_cluster(lake, estate.name, **of_bill)
+        cluster = create_cluster(lake, estate.name, MetricsNamespace=NAMESPACE, **of_bill)
         settings = {
             "CHARGEBACK_CLUSTER_ARN": estate.arn,
             "CHARGEBACK_LAKE": lake.outputs["Lake"],
@@ -90,6 +91,7 @@ def acted() -> Iterator[Scene]:
             "CHARGEBACK_GLUE_DATABASE": lake.outputs["DatabaseName"],
             "CHARGEBACK_ATHENA_WORKGROUP": lake.outputs["WorkgroupName"],
             "CHARGEBACK_CUR_TABLE": f"{BILL['BillDatabase']}.cur",
+            "CHARGEBACK_METRICS_NAMESPACE": NAMESPACE,
         }
         scene = Scene(account, bill, lake, cluster, estate.name, {**aws, **settings}, now)
         _act(scene, estate)

@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from tests.infra.policies import Call, Statement, is_allowed
-from tests.infra.scene import Scene, acted, create_cluster
+from tests.infra.scene import NAMESPACE, Scene, acted, create_cluster
 from tests.served import clean_environment
 
 COMMANDS = {
@@ -70,10 +70,12 @@ def test_a_command_may_not_do_what_another_may(scene: Scene) -> None:
 
 
 def test_a_cluster_that_only_collects_has_no_athena_and_no_glue(scene: Scene) -> None:
-    alone = create_cluster(scene.lake, scene.cluster_name, "chargeback-alone", Refresh="false")
+    alone = create_cluster(
+        scene.lake, scene.cluster_name, "chargeback-alone", Refresh="false", MetricsNamespace=NAMESPACE
+    )
     granted = alone.role("CollectRoleArn").statements
     services = {action.partition(":")[0] for statement in granted for action in statement.actions}
-    assert services == {"s3", "emr-containers"}
+    assert services == {"s3", "emr-containers", "cloudwatch"}
     assert _denied(scene.calls("collect"), granted) == set()
     assert _unused(scene.calls("collect"), granted) == set()
 
@@ -84,6 +86,14 @@ def test_no_cluster_can_replace_another_ones_rows(scene: Scene) -> None:
     written = {call for call in scene.calls("collect") if call.action == "s3:PutObject"}
     assert written
     assert written <= denied
+
+
+def test_figures_go_into_no_other_namespace(scene: Scene) -> None:
+    told = {call.context for command in ("collect", "refresh", "verify") for call in _figures(scene, command)}
+    assert told == {(("cloudwatch:namespace", NAMESPACE),)}
+    elsewhere = Call("cloudwatch:PutMetricData", "*", (("cloudwatch:namespace", "AWS/EC2"),))
+    for output in COMMANDS:
+        assert not is_allowed(elsewhere, scene.cluster.role(output).statements)
 
 
 def test_a_missing_day_is_told_from_a_right_that_is_missing(scene: Scene) -> None:
@@ -119,6 +129,12 @@ def test_analysts_and_quicksight_may_report_and_look_around_and_change_nothing(s
     assert _unused(calls, granted) == set()
     writing = {call.action for call in _denied(scene.calls("collect", "publish", "refresh"), granted)}
     assert {"s3:PutObject", "s3:DeleteObject", "glue:CreateTable", "glue:UpdateTable"} <= writing
+
+
+def _figures(scene: Scene, command: str) -> set[Call]:
+    found = {call for call in scene.calls(command) if call.action == "cloudwatch:PutMetricData"}
+    assert found, command
+    return found
 
 
 def _look_around(scene: Scene) -> None:

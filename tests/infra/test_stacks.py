@@ -5,6 +5,7 @@ from typing import Any
 import boto3
 import pytest
 
+from pipeline.metrics import Metric
 from tests.infra.scene import ISSUER, create_cluster
 from tests.infra.stacks import Stack, teach_cloudformation
 from tests.infra.templates import read_template
@@ -145,6 +146,7 @@ def test_every_alarm_looks_at_a_figure_of_its_cluster_and_names_its_page(lake: S
         "stale-ledger": ("Succeeded", "refresh"),
         "daily-cost": ("DayCost", "refresh"),
     }
+    assert {figure for figure, _ in watched.values()} <= set(Metric)
     for name, alarm in alarms.items():
         assert _dimensions(alarm)["ClusterName"] == "analytics"
         assert alarm["Namespace"] == "Figures"
