@@ -12,7 +12,7 @@ from tests.infra.scene import NAMESPACE, Scene, acted, create_cluster
 from tests.served import clean_environment
 
 COMMANDS = {
-    "CollectRoleArn": ("collect", "refresh"),
+    "CollectRoleArn": ("collect", "refresh", "doctor"),
     "VerifyRoleArn": ("verify",),
     "PublishRoleArn": ("publish",),
 }
@@ -76,7 +76,7 @@ def test_a_cluster_that_only_collects_has_no_athena_and_no_glue(scene: Scene) ->
     granted = alone.role("CollectRoleArn").statements
     services = {action.partition(":")[0] for statement in granted for action in statement.actions}
     assert services == {"s3", "emr-containers", "cloudwatch"}
-    assert _denied(scene.calls("collect"), granted) == set()
+    assert _denied(scene.calls("collect", "doctor-of-collecting"), granted) == set()
     assert _unused(scene.calls("collect"), granted) == set()
 
 

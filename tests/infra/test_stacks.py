@@ -105,6 +105,7 @@ def test_without_a_bill_and_metrics_nobody_has_rights_on_either(lake: Stack) -> 
     cluster = create_cluster(lake, "analytics")
     assert {name for output in SERVICE_ACCOUNTS for name in cluster.role(output).documents} == {
         "collect",
+        "doctor",
         "query",
         "ledger",
         "publish",
