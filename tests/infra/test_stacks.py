@@ -1,5 +1,6 @@
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -11,6 +12,10 @@ from tests.infra.stacks import Stack, teach_cloudformation
 from tests.infra.templates import read_template
 
 BILL = {"BillBucket": "bill", "BillPrefix": "cost", "BillDatabase": "billing"}
+OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+OPERATIONS_SECTIONS = {
+    heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.*)$", OPERATIONS, re.MULTILINE)
+}
 SERVICE_ACCOUNTS = {
     "CollectRoleArn": "chargeback-collect",
     "VerifyRoleArn": "chargeback-verify",
@@ -153,6 +158,7 @@ def test_every_alarm_looks_at_a_figure_of_its_cluster_and_names_its_page(lake: S
         assert alarm["Namespace"] == "Figures"
         section = name.removeprefix("chargeback-analytics-")
         assert re.search(rf"See docs/operations\.md#{section}\.$", alarm["AlarmDescription"])
+        assert section in OPERATIONS_SECTIONS
         assert alarm["AlarmActions"] == alarm["OKActions"] == ["arn:aws:sns:us-east-1:123456789012:chargeback"]
 
 
