@@ -117,6 +117,13 @@ def test_kubecosts_values_are_yaml_once_they_are_filled_in() -> None:
     }
 
 
+def test_the_page_on_bi_tools_names_outputs_that_there_are() -> None:
+    page = (INFRA.parent / "docs" / "bi.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+RoleArn|WorkgroupName|DatabaseName)`", page))
+    outputs = {output for name in ("lake", "cluster") for output in read_template(name)["Outputs"]}
+    assert {"AnalystRoleArn", "QuickSightRoleArn", "WorkgroupName", "DatabaseName"} <= named <= outputs
+
+
 def _of_type(name: str, kind: str) -> dict[str, dict[str, Any]]:
     resources = read_template(name)["Resources"]
     return {logical_id: resource for logical_id, resource in resources.items() if resource["Type"] == kind}
