@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from kubernetes_validate import validate  # type: ignore[import-untyped]
 
 from pipeline import errors
-from pipeline.errors import ChargebackError, ConfigurationError
+from pipeline.cli import cli
+from pipeline.errors import ChargebackError, ConfigurationError, UsageError
 from pipeline.settings import PREFIX, CollectSettings, Settings, read_settings
-from tests.kustomized import BASE, CRONJOB, Manifest, container, job, of_kind, pod, rendered
+from tests.kustomized import BASE, CRONJOB, Manifest, container, job, of_kind, pod, rendered, with_components
 
 CHECKOUT = Path(__file__).parents[2]
 BY_THE_CLOCK = {"chargeback-collect", "chargeback-verify"}
@@ -101,6 +103,20 @@ def test_the_failure_policy_names_every_exit_code_of_ours_and_no_other(cron_job:
 def test_a_node_that_went_away_is_not_counted_as_a_failure(cron_job: Manifest) -> None:
     conditions = [(rule["action"], rule["onPodConditions"]) for rule in _rules(cron_job) if "onPodConditions" in rule]
     assert conditions == [("Ignore", [{"type": "DisruptionTarget", "status": "True"}])]
+
+
+@pytest.mark.parametrize("components", [[], ["collect-alone"]], ids=["whole", "collect-alone"])
+def test_every_run_is_a_command_that_there_is_with_options_that_it_has(components: list[str]) -> None:
+    for cron_job in of_kind(with_components(*components), "CronJob").values():
+        name, *options = container(cron_job)["args"]
+        known = {option for parameter in cli.commands[name].params for option in parameter.opts}
+        assert {option.partition("=")[0] for option in options} <= known
+
+
+def test_a_backfill_that_is_not_told_when_to_begin_fails_at_once(cron_jobs: dict[str, Manifest]) -> None:
+    run = CliRunner().invoke(cli, _expanded(container(cron_jobs["chargeback-backfill"])))
+    assert run.exit_code == UsageError.exit_code
+    assert "'--since'" in run.output
 
 
 def test_every_variable_of_ours_in_any_file_is_a_setting() -> None:
