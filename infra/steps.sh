@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # How a script tells all that is missing at once, asks, and shows and runs its steps. Sourced, never run.
 #
-# Bash 3.2 forgets `set -e` inside $(…): a function that is called there says "|| return 1" where it can fail.
+# Bash forgets `set -e` inside $(…): a function that is called there says "|| return 1" where it can fail.
 
 program=${0##*/}
 dry_run=false

@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,11 +10,35 @@ from tests.deploying import CHECKOUT, Place
 SCRIPTS = sorted((CHECKOUT / "infra").glob("*.sh"))
 PROGRAMS = [path for path in SCRIPTS if path.name in ("deploy.sh", "destroy.sh")]
 
+SHELLCHECK = Path(sys.executable).with_name("shellcheck")
+
 # What bash 3.2, macOS's own, does not know.
 TOO_NEW = re.compile(
     r"\b(mapfile|readarray|coproc)\b|\b(declare|local|typeset) -[a-zA-Z]*[An]|\$\{\w+(,,?|\^\^?|@[A-Z])|&>>|\|&|;;&|;&"
     r"|\bEPOCH|\bwait -n|\[\[? -v "
 )
+
+
+def _found_by_shellcheck(*programs: Path) -> str:
+    done = subprocess.run(
+        [SHELLCHECK, "--external-sources", "--check-sourced", "--source-path", CHECKOUT, *programs],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not done.stderr
+    return done.stdout
+
+
+def test_shellcheck_finds_nothing() -> None:
+    assert _found_by_shellcheck(*PROGRAMS) == ""
+
+
+def test_shellcheck_would_find_what_is_not_quoted(tmp_path: Path) -> None:
+    script = tmp_path / "unquoted.sh"
+    script.write_text("#!/usr/bin/env bash\nrm -rf $1/base\n", encoding="utf-8")
+    assert "SC2086" in _found_by_shellcheck(script)
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
