@@ -6,7 +6,7 @@ kubecost_version='' kubecost_url='' spot_data_feed=''
 bill_table='' bill_location='' without_bill=false
 image='' platforms=''
 metrics_namespace='' alarm_topic='' daily_cost_limit=''
-checks_rights=true
+checks_rights=true collects_alone=false
 
 usage() {
   cat <<'TEXT'
@@ -29,6 +29,9 @@ The bill; a Cost and Usage Report of our own is created unless you give one of
   --cur-table DB.TABLE      take this table of Glue
   --cur-location S3         with --cur-table: let `chargeback publish` keep that table over the export in this folder
   --without-bill            no bill: all cost stays estimated
+
+The lake
+  --collect-alone           another cluster of this region keeps the ledger: collect only, without rights on Athena
 
 The image, one of
   --image IMAGE             take this image
@@ -74,6 +77,7 @@ variable_of() {
 set_option() {
   case $1 in
     --without-bill) without_bill=true ;;
+    --collect-alone) collects_alone=true ;;
     --skip-rights-check) checks_rights=false ;;
     --dry-run) dry_run=true ;;
     --yes) yes=true ;;
@@ -127,6 +131,9 @@ check_combinations() {
   fi
   if $without_bill && [ -n "$bill_table$bill_location" ]; then
     lacks '--without-bill: leave --cur-table and --cur-location out.'
+  fi
+  if $collects_alone && { $without_bill || [ -n "$bill_table$bill_location" ]; }; then
+    lacks '--collect-alone asks no bill: leave --cur-table, --cur-location and --without-bill out.'
   fi
   if [ -n "$bill_location" ] && [ -z "$bill_table" ]; then
     lacks '--cur-location: the table that is to lie over it, by --cur-table.'

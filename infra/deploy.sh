@@ -35,6 +35,7 @@ set_defaults() {
     kubecost_url=$installed_url
     kubecost_version=${kubecost_version:-2.8.4}
   fi
+  if $collects_alone; then without_bill=true; fi
   if ! $without_bill && [ -z "$bill_table" ]; then makes_report=true; fi
   platforms=${platforms:-linux/amd64,linux/arm64}
 }
@@ -124,6 +125,9 @@ check_kubecost() {
 
 check_stacks() {
   check_stack "$region" "$lake_stack"
+  if $collects_alone && [ -z "$(stack_status "$region" "$lake_stack")" ]; then
+    lacks "--collect-alone: the stack $lake_stack in $region, of a cluster that keeps the ledger."
+  fi
   check_stack "$region" "$(cluster_stack "$cluster")"
   if $installs_kubecost; then check_stack "$region" "$(kubecost_stack "$cluster")"; fi
   if $makes_report; then check_stack "$report_region" "$report_stack"; fi
@@ -159,6 +163,8 @@ show_plan() {
     "${metrics_namespace:+ but metrics and alarms in CloudWatch}"
   if $makes_report; then
     printf '  stack %s in %s: a Cost and Usage Report. What lies in its bucket.\n' "$report_stack" "$report_region"
+  elif $collects_alone; then
+    printf '  no refresh, no verify, no publish: they are another cluster'"'"'s. Nothing.\n'
   elif $without_bill; then
     printf '  no bill: all cost stays estimated. Nothing.\n'
   else
@@ -199,10 +205,15 @@ make_report() {
   bill_location=$(needed_output "$report_region" "$report_stack" BillLocation)
 }
 
+# The lake is everybody's: a cluster that only collects changes nothing of it.
 make_lake() {
   step "Lake ($lake_stack)"
-  deploy_stack "$region" "$lake_stack" lake.yaml "BillBucket=$(bucket_of "$bill_location")" \
-    "BillPrefix=$(prefix_of "$bill_location")" "BillDatabase=${bill_table%.*}"
+  if $collects_alone; then
+    printf 'It is there.\n'
+  else
+    deploy_stack "$region" "$lake_stack" lake.yaml "BillBucket=$(bucket_of "$bill_location")" \
+      "BillPrefix=$(prefix_of "$bill_location")" "BillDatabase=${bill_table%.*}"
+  fi
   lake_bucket=$(needed_output "$region" "$lake_stack" LakeBucket)
   lake=$(needed_output "$region" "$lake_stack" Lake)
   results_bucket=$(needed_output "$region" "$lake_stack" ResultsBucket)
@@ -212,7 +223,8 @@ make_lake() {
 }
 
 make_roles() {
-  local stack lake_prefix
+  local stack lake_prefix refreshes=true
+  if $collects_alone; then refreshes=false; fi
   stack=$(cluster_stack "$cluster")
   step "Roles of the pods ($stack)"
   lake_prefix=$(prefix_of "$lake")
@@ -220,7 +232,7 @@ make_roles() {
     KubernetesNamespace=chargeback "LakeBucket=$lake_bucket" "LakePrefix=${lake_prefix:-chargeback}" \
     "ResultsBucket=$results_bucket" "DatabaseName=$database" "WorkgroupName=$workgroup" \
     "BillBucket=$(bucket_of "$bill_location")" "BillPrefix=$(prefix_of "$bill_location")" \
-    "BillDatabase=${bill_table%.*}" Refresh=true "MetricsNamespace=$metrics_namespace" \
+    "BillDatabase=${bill_table%.*}" "Refresh=$refreshes" "MetricsNamespace=$metrics_namespace" \
     "AlarmTopicArn=$alarm_topic" "DailyCostLimit=$daily_cost_limit"
   collect_role=$(needed_output "$region" "$stack" CollectRoleArn)
   verify_role=$(needed_output "$region" "$stack" VerifyRoleArn)
@@ -250,6 +262,7 @@ apply_manifests() {
 
 # New roles take some seconds until AWS knows them everywhere.
 publish() {
+  if $collects_alone; then return 0; fi
   step 'First publish'
   if run_once publish; then return; fi
   printf 'Once more, in half a minute: AWS may not have known the new roles yet.\n'

@@ -71,8 +71,10 @@ account_with_role() {
 write_roles() {
   {
     account_with_role chargeback-collect "$collect_role"
-    account_with_role chargeback-verify "$verify_role"
-    account_with_role chargeback-publish "$publish_role"
+    if ! $collects_alone; then
+      account_with_role chargeback-verify "$verify_role"
+      account_with_role chargeback-publish "$publish_role"
+    fi
   } | write deployed/roles.yaml
 }
 
@@ -164,7 +166,9 @@ write_overlay() {
   fi
   {
     printf 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n'
-    printf 'resources:\n  - ../base\nimages:\n  - name: emr-eks-chargeback\n'
+    printf 'resources:\n  - ../base\n'
+    if $collects_alone; then printf 'components:\n  - ../components/collect-alone\n'; fi
+    printf 'images:\n  - name: emr-eks-chargeback\n'
     kustomize_image "$image"
     write_patches "$patches"
   } | write deployed/kustomization.yaml

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -246,6 +247,43 @@ def test_what_there_is_already_is_taken_and_not_made(place: Place) -> None:
         {"name": "emr-eks-chargeback", "newName": "registry:5000/team/chargeback", "digest": "sha256:abc"}
     ]
     assert [patch["path"] for patch in kustomization["patches"]] == ["settings.yaml", "roles.yaml"]
+
+
+def test_a_second_cluster_may_collect_alone_and_changes_nothing_of_the_lake(place: Place) -> None:
+    alone = ("--yes", "--collect-alone", *REUSES[:2], *REUSES[3:])
+    ran = place.deploy(*alone)
+    assert (ran.code, place.changes) == (2, [])
+    assert "the stack chargeback-lake in eu-west-1" in ran.err
+    assert place.deploy("--yes", *REUSES).code == 0
+    place.forget()
+    ran = place.deploy(*alone)
+    assert ran.code == 0, ran.err
+    stacks = [call[call.index("--stack-name") + 1] for call in place.calls if "deploy" in call]
+    assert stacks == ["chargeback-analytics-prod"]
+    assert place.world["stacks"]["eu-west-1/chargeback-analytics-prod"]["parameters"]["Refresh"] == "false"
+    [kustomization] = _patch(place, "kustomization")
+    assert kustomization["components"] == ["../components/collect-alone"]
+    assert [account["metadata"]["name"] for account in _patch(place, "roles")] == ["chargeback-collect"]
+    assert not any("create job chargeback-publish" in line for line in place.changes)
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl, which renders the manifests, is not on the PATH")
+@pytest.mark.parametrize("words", [(), ("--collect-alone", "--kubecost-url", "http://kc.costs:80")])
+def test_kustomize_takes_what_is_written(place: Place, words: tuple[str, ...]) -> None:
+    place.change(objects={"chargeback-cost-report-billbucket-3c": [["cost/chargeback/metadata/a", "1", "version"]]})
+    assert place.deploy("--yes").code == 0
+    assert place.deploy("--yes", *words).code == 0
+    kubectl = shutil.which("kubectl")
+    assert kubectl
+    done = subprocess.run([kubectl, "kustomize", _directory(place)], capture_output=True, text=True, check=True)
+    found = {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(done.stdout)}
+    collect = found["CronJob", "chargeback-collect"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert collect["containers"][0]["image"].startswith("111122223333.dkr.ecr.eu-west-1.amazonaws.com/")
+    assert found["ConfigMap", "chargeback"]["data"]["CHARGEBACK_LAKE"].startswith("s3://")
+    assert (("CronJob", "chargeback-publish") in found) is (words == ())
+    if words:
+        [rule] = found["NetworkPolicy", "chargeback-kubecost"]["spec"]["egress"]
+        assert rule["to"][0]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "costs"}
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ def _refused(place: Place, *words: str) -> list[str]:
         ("--kubecost-url", "http://a.b:9090", "--kubecost-version", "2.8.4"),
         ("--kubecost-url", "http://a.b:9090", "--spot-data-feed", "s3://feed"),
         ("--without-bill", "--cur-table", "a.b"),
+        ("--collect-alone", "--without-bill"),
         ("--cur-location", "s3://bucket/export"),
         ("--image", "a:1", "--platforms", "linux/arm64"),
         ("--alarm-topic", "arn:aws:sns:eu-west-1:111122223333:alarms"),
