@@ -70,9 +70,15 @@ check_bill() {
   if $makes_report && [ "$partition" != aws ]; then
     lacks "a bill: AWS has no Data Exports for CloudFormation in $partition; give --cur-table, or --without-bill."
   fi
+  bill_was_looked_at=true
   if [ -n "$bill_location" ]; then
-    [ -n "$(first_key "$bill_location")" ] ||
-      lacks "--cur-location: there is nothing in $bill_location, or no right to list it."
+    if ! found=$(first_key "$bill_location" 2>"$scratch/error"); then
+      # The payer's bucket may let in the roles, and nobody else.
+      if ! grep -q AccessDenied "$scratch/error"; then lacks "--cur-location: $(tail -n 1 "$scratch/error")"; fi
+      bill_was_looked_at=false
+    elif [ -z "$found" ]; then
+      lacks "--cur-location: there is nothing in $bill_location."
+    fi
   elif [ -n "$bill_table" ]; then
     found=$(aws glue get-table --region "$region" --database-name "${bill_table%.*}" --name "${bill_table#*.}" \
       --query Table.StorageDescriptor.Location --output text 2>"$scratch/error" || true)
@@ -81,11 +87,11 @@ check_bill() {
   fi
 }
 
-# The first key below the folder $1; nothing where there is none, or nobody may look.
+# The first key below the folder $1; nothing where there is none.
 first_key() {
   local found
   found=$(aws s3api list-objects-v2 --bucket "$(bucket_of "$1")" --prefix "$(prefix_of "$1")/" --max-keys 1 \
-    --no-paginate --query 'Contents[0].Key' --output text 2>/dev/null || true)
+    --no-paginate --query 'Contents[0].Key' --output text) || return 1
   some "$found"
 }
 
@@ -177,6 +183,8 @@ show_plan() {
     printf '  Kubecost: %s, as it is. Nothing new.\n' "$kubecost_url"
   fi
   printf '  CronJobs in the namespace chargeback; their manifests in %s. A pod for minutes an hour.\n' "$directory"
+  $bill_was_looked_at || printf '\nYou may not look into %s: whether the bill is there, only the roles can tell.\n' \
+    "$bill_location"
   $rights_were_checked || printf '\nYour rights in AWS were not checked: IAM did not say, or was not asked.\n'
 }
 
@@ -241,9 +249,13 @@ make_roles() {
 
 # The bill is read once AWS has delivered it; until then all cost is estimated.
 look_for_bill() {
+  local delivered=''
   published_table=$bill_table followed_location=''
   if $makes_report; then
-    if [ -n "$(first_key "$bill_location/metadata")" ]; then
+    case $bill_location in
+      s3://*) delivered=$(first_key "$bill_location/metadata") ;; # no stack, no place: a dry run
+    esac
+    if [ -n "$delivered" ]; then
       followed_location=$bill_location
     else
       published_table=''

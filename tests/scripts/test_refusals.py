@@ -128,6 +128,17 @@ def test_a_bill_that_is_not_there_is_refused(place: Place) -> None:
     assert "nothing in s3://bill/export" in line
 
 
+def test_a_bill_that_only_the_roles_may_read_is_taken_and_that_is_said(place: Place) -> None:
+    place.fail("list-objects-v2 --bucket payers", "An error occurred (AccessDenied) when calling ListObjectsV2")
+    words = ("--cur-table", "billing.cur", "--cur-location", "s3://payers/export")
+    ran = place.deploy("--dry-run", *words)
+    assert ran.code == 0, ran.err
+    assert "You may not look into s3://payers/export" in ran.out
+    place.fail("list-objects-v2 --bucket payers", "An error occurred (NoSuchBucket) when calling ListObjectsV2")
+    [line] = _refused(place, *words)
+    assert "NoSuchBucket" in line
+
+
 def test_a_directory_with_something_else_in_it_is_refused(place: Place) -> None:
     directory = place.home / "mine"
     (directory / "base").mkdir(parents=True)
