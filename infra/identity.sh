@@ -22,9 +22,15 @@ find_identity_agent() {
 }
 
 # Irsa where IAM knows the cluster's OIDC provider; else what the nodes can do; else irsa, with a provider to be made.
+# Only what decides is asked.
 choose_identity() {
-  if ! find_oidc_provider; then lacks 'the right to see OIDC providers (iam:GetOpenIDConnectProvider).'; fi
-  if ! find_identity_agent; then lacks 'the right to see add-ons of the cluster (eks:DescribeAddon).'; fi
+  has_oidc_provider=false has_identity_agent=false
+  if [ "$identity" != pod-identity ] && ! find_oidc_provider; then
+    lacks 'the right to see OIDC providers (iam:GetOpenIDConnectProvider).'
+  fi
+  if [ "$identity" != irsa ] && ! $has_oidc_provider && ! find_identity_agent; then
+    lacks 'the right to see add-ons of the cluster (eks:DescribeAddon).'
+  fi
   [ "$identity" = auto ] || return 0
   identity=irsa
   if ! $has_oidc_provider && $has_identity_agent; then identity=pod-identity; fi

@@ -28,7 +28,7 @@ image_tag() {
 # Whether the registry has the tag $1 already.
 image_is_pushed() {
   local found
-  found=$(unless_absent 'ImageNotFoundException\|RepositoryNotFoundException' aws ecr describe-images \
+  found=$(unless_absent 'ImageNotFoundException|RepositoryNotFoundException' aws ecr describe-images \
     --region "$region" --repository-name emr-eks-chargeback --image-ids "imageTag=$1" \
     --query 'imageDetails[0].imageDigest' --output text) || return 1
   [ -n "$(some "$found")" ]

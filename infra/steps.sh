@@ -75,7 +75,7 @@ unless_absent() {
   local absent=$1
   shift
   "$@" 2>"$scratch/error" && return 0
-  grep -q -e "$absent" "$scratch/error" && return 0
+  grep -q -E -e "$absent" "$scratch/error" && return 0
   cat >&2 "$scratch/error"
   return 1
 }
