@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # How a run is started from its CronJob in the cluster, and followed to its end. Sourced, never run.
 
-job_seconds=1800
+job_seconds=3600 # longer than any job may take by its own deadline
 job_pause=5
 
 # What became of the job $1: "complete", "failed", or "late".

@@ -7,6 +7,8 @@ report_region=us-east-1 # where AWS has Data Exports
 own_bill=chargeback_bill.cur # the table that publish keeps over the report
 kubecost_mark=emr-eks-chargeback/installed
 
+export AWS_PAGER='' # version 2 of the AWS CLI would stop at each answer otherwise
+
 cluster_stack() { printf 'chargeback-%s' "${1//_/-}"; }
 
 kubecost_stack() { printf 'chargeback-kubecost-%s' "${1//_/-}"; }

@@ -12,9 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.pretended_account import EMPTY, answer
+import yaml
+
+from tests.pretended_account import EMPTY
+from tests.pretended_cluster import answer
 
 CHECKOUT = Path(__file__).parents[1]
+
+# A Kubecost and an image that are there, and no bill: nothing but the lake and the roles has to be made.
+REUSES = ("--kubecost-url", "http://kc.costs:8080", "--without-bill", "--image", "registry:5000/chargeback:1")
+
 # What the scripts use besides the tools that they name: all of it is in POSIX or on macOS, too.
 PROGRAMS = "bash cat cp cut date dirname find grep ls mkdir mktemp rm sed sha256sum sort tail tr xargs"
 TOOLS = ("aws", "kubectl", "helm", "docker", "eksctl", "sleep")
@@ -159,6 +166,21 @@ class Place:
     def changes(self) -> list[str]:
         lines = [" ".join(words) for words in self.calls]
         return [line for line in lines if not line.startswith(LOOKING)]
+
+    @property
+    def directory(self) -> Path:
+        """What deploy.sh writes for the cluster."""
+        return self.home / "chargeback-analytics-prod"
+
+    def written(self, name: str) -> list[Any]:
+        """The documents of a file that is written again by each run."""
+        return list(yaml.safe_load_all((self.directory / "deployed" / f"{name}.yaml").read_text(encoding="utf-8")))
+
+    @property
+    def settings(self) -> dict[str, str]:
+        [config_map] = self.written("settings")
+        found: dict[str, str] = config_map["data"]
+        return found
 
     def forget(self) -> None:
         self.answering.calls.clear()

@@ -1,48 +1,24 @@
-import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from pipeline.settings import PREFIX, CollectSettings
-from tests.deploying import CHECKOUT, Place, Ran
+from tests.deploying import CHECKOUT, REUSES, Place, Ran
 from tests.pretended_account import ISSUER
 
-BILL = "s3://chargeback-cost-report-billbucket-3c/cost/chargeback"
 STACKS = (
     "chargeback-cost-report",
     "chargeback-lake",
     "chargeback-analytics-prod",
     "chargeback-kubecost-analytics-prod",
 )
-REUSES = ("--kubecost-url", "http://kc.costs:8080", "--without-bill", "--image", "registry:5000/chargeback:1")
-
-
-def _directory(place: Place) -> Path:
-    return place.home / "chargeback-analytics-prod"
-
-
-def _read(path: Path) -> list[Any]:
-    return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
-
-
-def _patch(place: Place, name: str) -> list[Any]:
-    return _read(_directory(place) / "deployed" / f"{name}.yaml")
 
 
 def _names(section: str) -> set[str]:
     """The names in a section of a template, read without CloudFormation's tags."""
     return set(re.findall(r"^  (\w+):$", section, re.MULTILINE))
-
-
-def _settings(place: Place) -> dict[str, str]:
-    [config_map] = _patch(place, "settings")
-    found: dict[str, str] = config_map["data"]
-    return found
 
 
 def test_the_steps_come_in_the_order_in_which_each_needs_the_one_before(deployed: tuple[Place, Ran]) -> None:
@@ -111,62 +87,6 @@ def test_the_registrys_password_is_never_an_argument(deployed: tuple[Place, Ran]
     assert "the-password" not in str(place.calls) + ran.out + ran.err
 
 
-def test_what_is_written_makes_the_manifests_this_clusters(deployed: tuple[Place, Ran]) -> None:
-    place, _ = deployed
-    settings = _settings(place)
-    assert settings["CHARGEBACK_CLUSTER_ARN"] == "arn:aws:eks:eu-west-1:111122223333:cluster/analytics-prod"
-    assert settings["CHARGEBACK_KUBECOST_URL"] == "http://kubecost-cost-analyzer.kubecost:9090"
-    assert {name.removeprefix(PREFIX).lower() for name in settings} <= set(CollectSettings.model_fields)
-    assert {account["metadata"]["name"]: account["metadata"]["annotations"] for account in _patch(place, "roles")} == {
-        f"chargeback-{run.lower()}": {"eks.amazonaws.com/role-arn": f"arn:aws:iam::111122223333:role/{run}"}
-        for run in ("Collect", "Verify", "Publish")
-    }
-    [kustomization] = _patch(place, "kustomization")
-    [pushed] = [call for call in place.calls if call[:3] == ["docker", "buildx", "build"]]
-    [image] = kustomization["images"]
-    assert f"{image['newName']}:{image['newTag']}" == pushed[pushed.index("--tag") + 1]
-    assert _read(_directory(place) / "kustomization.yaml") == [
-        {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": ["deployed"]}
-    ]
-    for path in (CHECKOUT / "cronjob" / "base").iterdir():
-        assert (_directory(place) / "base" / path.name).read_bytes() == path.read_bytes()
-
-
-def test_kubecosts_values_are_filled(deployed: tuple[Place, Ran]) -> None:
-    [values] = _read(_directory(deployed[0]) / "kubecost" / "values.yaml")
-    assert "${" not in json.dumps(values)
-    assert values["kubecostProductConfigs"]["clusterName"] == "analytics-prod"
-    [call] = [call for call in deployed[0].calls if call[:2] == ["helm", "upgrade"]]
-    assert "serviceAccount.annotations.eks\\.amazonaws\\.com/role-arn=arn:aws:iam::111122223333:role/Kubecost" in call
-
-
-def test_the_bill_is_read_only_once_it_is_delivered_and_then_followed_every_day(place: Place) -> None:
-    first = place.deploy("--yes", *REUSES[:2], *REUSES[3:])
-    assert first.code == 0, first.err
-    assert "has not delivered the bill yet" in first.out
-    assert "CHARGEBACK_CUR_TABLE" not in _settings(place)
-    place.change(objects={"chargeback-cost-report-billbucket-3c": [["cost/chargeback/metadata/a", "1", "version"]]})
-    second = place.deploy("--yes", *REUSES[:2], *REUSES[3:])
-    assert "has not delivered" not in second.out
-    assert _settings(place)["CHARGEBACK_CUR_TABLE"] == "chargeback_bill.cur"
-    [publish] = _patch(place, "publish")
-    [container] = publish["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-    assert container["args"] == ["publish", "--cur-location", BILL]
-    assert publish["spec"]["suspend"] is False
-
-
-def test_a_second_run_builds_nothing_and_leaves_what_is_yours_alone(place: Place) -> None:
-    assert place.deploy("--yes").code == 0
-    yours = _directory(place) / "kustomization.yaml"
-    yours.write_text(yours.read_text(encoding="utf-8") + "# a patch of mine\n", encoding="utf-8")
-    place.forget()
-    again = place.deploy("--yes")
-    assert again.code == 0, again.err
-    assert not [line for line in place.changes if "buildx" in line or "login" in line or "create --filename" in line]
-    assert yours.read_text(encoding="utf-8").endswith("# a patch of mine\n")
-    assert "is in the registry already" in again.out
-
-
 FAILURES = {
     "stack": ("cloudformation deploy .* chargeback-lake", "Workgroup\tquota"),
     "kubecost": ("helm upgrade", "no luck"),
@@ -207,7 +127,7 @@ def test_a_dry_run_prints_every_command_and_changes_nothing(place: Place, deploy
     ran = place.deploy("--dry-run")
     assert ran.code == 0, ran.err
     assert place.changes == []
-    assert not _directory(place).exists()
+    assert not place.directory.exists()
 
     def commands(out: str) -> list[str]:
         return [
@@ -225,87 +145,6 @@ def test_whoever_does_not_say_yes_has_changed_nothing(place: Place, answer: str)
     ran = place.deploy(*REUSES, answer=answer)
     assert (ran.code, place.changes) == (1, [])
     assert "nothing was changed" in ran.err
-
-
-def test_what_there_is_already_is_taken_and_not_made(place: Place) -> None:
-    place.change(tables={"athenacurcfn.cur_data": "s3://bill/reports/cur_data/"})
-    place.has_tools(["aws", "kubectl", "sleep"])
-    ran = place.deploy(
-        *("--yes", "--kubecost-url", "http://opencost.opencost:9003", "--cur-table", "athenacurcfn.cur_data"),
-        *("--image", "registry:5000/team/chargeback@sha256:abc"),
-    )
-    assert ran.code == 0, ran.err
-    assert [name.partition("/")[2] for name in place.world["stacks"]] == [
-        "chargeback-lake",
-        "chargeback-analytics-prod",
-    ]
-    parameters = place.world["stacks"]["eu-west-1/chargeback-lake"]["parameters"]
-    assert parameters == {"BillBucket": "bill", "BillPrefix": "reports/cur_data", "BillDatabase": "athenacurcfn"}
-    assert _settings(place)["CHARGEBACK_CUR_TABLE"] == "athenacurcfn.cur_data"
-    [kustomization] = _patch(place, "kustomization")
-    assert kustomization["images"] == [
-        {"name": "emr-eks-chargeback", "newName": "registry:5000/team/chargeback", "digest": "sha256:abc"}
-    ]
-    assert [patch["path"] for patch in kustomization["patches"]] == ["settings.yaml", "roles.yaml"]
-
-
-def test_a_second_cluster_may_collect_alone_and_changes_nothing_of_the_lake(place: Place) -> None:
-    alone = ("--yes", "--collect-alone", *REUSES[:2], *REUSES[3:])
-    ran = place.deploy(*alone)
-    assert (ran.code, place.changes) == (2, [])
-    assert "the stack chargeback-lake in eu-west-1" in ran.err
-    assert place.deploy("--yes", *REUSES).code == 0
-    place.forget()
-    ran = place.deploy(*alone)
-    assert ran.code == 0, ran.err
-    stacks = [call[call.index("--stack-name") + 1] for call in place.calls if "deploy" in call]
-    assert stacks == ["chargeback-analytics-prod"]
-    assert place.world["stacks"]["eu-west-1/chargeback-analytics-prod"]["parameters"]["Refresh"] == "false"
-    [kustomization] = _patch(place, "kustomization")
-    assert kustomization["components"] == ["../components/collect-alone"]
-    assert [account["metadata"]["name"] for account in _patch(place, "roles")] == ["chargeback-collect"]
-    assert not any("create job chargeback-publish" in line for line in place.changes)
-
-
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl, which renders the manifests, is not on the PATH")
-@pytest.mark.parametrize("words", [(), ("--collect-alone", "--kubecost-url", "http://kc.costs:80")])
-def test_kustomize_takes_what_is_written(place: Place, words: tuple[str, ...]) -> None:
-    place.change(objects={"chargeback-cost-report-billbucket-3c": [["cost/chargeback/metadata/a", "1", "version"]]})
-    assert place.deploy("--yes").code == 0
-    assert place.deploy("--yes", *words).code == 0
-    kubectl = shutil.which("kubectl")
-    assert kubectl
-    done = subprocess.run([kubectl, "kustomize", _directory(place)], capture_output=True, text=True, check=True)
-    found = {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(done.stdout)}
-    collect = found["CronJob", "chargeback-collect"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-    assert collect["containers"][0]["image"].startswith("111122223333.dkr.ecr.eu-west-1.amazonaws.com/")
-    assert found["ConfigMap", "chargeback"]["data"]["CHARGEBACK_LAKE"].startswith("s3://")
-    assert (("CronJob", "chargeback-publish") in found) is (words == ())
-    if words:
-        [rule] = found["NetworkPolicy", "chargeback-kubecost"]["spec"]["egress"]
-        assert rule["to"][0]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "costs"}
-
-
-@pytest.mark.parametrize(
-    ("url", "way"),
-    [
-        ("http://kc.costs:8080", {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "costs"}}}),
-        (
-            "http://kc.costs.svc.cluster.local/",
-            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "costs"}}},
-        ),
-        (
-            "http://costs.example.com:8080/kubecost",
-            {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.169.254/32"]}},
-        ),
-    ],
-)
-def test_the_network_policy_lets_runs_out_to_a_kubecost_elsewhere(place: Place, url: str, way: dict[str, Any]) -> None:
-    assert place.deploy("--yes", "--kubecost-url", url, *REUSES[2:]).code == 0
-    [policy] = _patch(place, "kubecost")
-    [rule] = policy["spec"]["egress"]
-    assert rule["to"][0] == way
-    assert rule.get("ports", [{}])[0].get("port", 8080) == 8080
 
 
 @pytest.mark.parametrize(
@@ -328,7 +167,7 @@ def test_pods_get_their_roles_by_what_the_cluster_has(
     ways = [line for line in place.changes if line.startswith(("eksctl", "aws eks", "aws iam"))]
     assert [line.partition(" --")[0] for line in ways] == expected
     uses_irsa = place.world["stacks"]["eu-west-1/chargeback-analytics-prod"]["parameters"]["OidcProvider"] != ""
-    assert uses_irsa is (_directory(place) / "deployed" / "roles.yaml").exists()
+    assert uses_irsa is (place.directory / "deployed" / "roles.yaml").exists()
     assert uses_irsa is ("addons" not in has and "pod-identity" not in words)
 
 
@@ -395,3 +234,36 @@ def test_doctors_findings_fail_the_run_unless_kubecost_is_new(place: Place) -> N
     assert "Ask again in three hours" in first.out
     place.change(ends={"doctor": ["Failed"]})
     assert place.deploy("--yes").code == 1
+
+
+def test_a_job_that_never_ends_is_given_up(place: Place) -> None:
+    place.world["running"]["slow"] = "Suspended"
+    command = ". infra/jobs.sh; job_seconds=15; job_end slow"
+    done = subprocess.run(
+        [place.bash, "-c", command],
+        cwd=CHECKOUT,
+        env={"PATH": str(place.tools)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "late"
+    assert [call[0] for call in place.calls] == ["kubectl", "sleep"] * 3
+
+
+def test_the_cluster_is_reached_by_a_configuration_of_the_runs_own(place: Place, deployed: tuple[Place, Ran]) -> None:
+    [made] = [call for call in deployed[0].calls if call[:3] == ["aws", "eks", "update-kubeconfig"]]
+    assert not Path(made[made.index("--kubeconfig") + 1]).exists(), "it is gone with the run"
+    assert place.deploy("--dry-run", "--context", "my tunnel").code == 0
+    assert ["kubectl", "config", "view", "--minify", "--flatten", "--context", "my tunnel"] in place.calls
+    assert not any("update-kubeconfig" in call for call in place.calls)
+
+
+def test_figures_and_alarms_are_set_up_together(place: Place) -> None:
+    topic = "arn:aws:sns:eu-west-1:111122223333:alarms"
+    words = ("--metrics-namespace", "Chargeback", "--alarm-topic", topic, "--daily-cost-limit", "250.5")
+    assert place.deploy("--yes", *words, *REUSES).code == 0
+    parameters = place.world["stacks"]["eu-west-1/chargeback-analytics-prod"]["parameters"]
+    found = tuple(parameters[name] for name in ("MetricsNamespace", "AlarmTopicArn", "DailyCostLimit"))
+    assert found == ("Chargeback", topic, "250.5")
+    assert place.settings["CHARGEBACK_METRICS_NAMESPACE"] == "Chargeback"
