@@ -201,3 +201,14 @@ def test_what_cannot_be_seen_is_not_taken_for_gone(place: Place) -> None:
     ran = place.destroy("--yes", "--delete-data")
     assert (ran.code, place.changes) == (1, [])
     assert "AccessDenied" in ran.err
+
+
+def test_buckets_of_another_regions_lake_stay(place: Place) -> None:
+    _deploy(place)
+    elsewhere = "chargeback-lake-lakebucket-4d"
+    place.world["objects"][elsewhere] = [["x", "1", "version"]]
+    place.world["bucket_regions"][elsewhere] = "us-east-1"
+    ran = place.destroy("--yes", "--delete-data")
+    assert ran.code == 0, ran.err
+    assert set(place.world["objects"]) == {elsewhere, "somebody-elses"}
+    assert elsewhere not in ran.out

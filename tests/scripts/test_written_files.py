@@ -146,3 +146,13 @@ def test_the_network_policy_lets_runs_out_to_a_kubecost_elsewhere(place: Place, 
     [rule] = policy["spec"]["egress"]
     assert rule["to"][0] == way
     assert rule.get("ports", [{}])[0].get("port", 8080) == 8080
+
+
+def test_what_an_option_said_and_is_not_said_any_more_is_taken_back(place: Place) -> None:
+    assert place.deploy("--yes", *REUSES).code == 0
+    assert (place.directory / "deployed" / "kubecost.yaml").exists()
+    usual = ("--kubecost-url", "http://opencost.opencost:9003", *REUSES[2:])
+    assert place.deploy("--yes", "--identity", "pod-identity", *usual).code == 0
+    assert {path.name for path in (place.directory / "deployed").iterdir()} == {"kustomization.yaml", "settings.yaml"}
+    [kustomization] = place.written("kustomization")
+    assert kustomization["patches"] == [{"path": "settings.yaml"}]
