@@ -28,6 +28,18 @@ class Cost:
         return cls(median(cost.seconds for cost in costs), median(cost.peak_mb for cost in costs))
 
 
+def environment(**settings: str) -> dict[str, str]:
+    """This process's environment with *settings*, and without any other AWS account or chargeback in it."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CHARGEBACK_"))}
+    return others | {
+        "AWS_ACCESS_KEY_ID": "benchmark",
+        "AWS_SECRET_ACCESS_KEY": "benchmark",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **settings,
+    }
+
+
 def cost_of(arguments: Sequence[str], environment: Mapping[str, str]) -> Cost:
     """Run a Python module with *arguments* (its name first), and measure it.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from benchmarks.cases import Result, against_floor, backfill, last_hour
+from benchmarks.processes import environment
 
 _GIB = 1 << 30
 _TABLE = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- end -->)", re.DOTALL)
@@ -29,17 +30,11 @@ def _cases() -> dict[str, _Case]:
     }
 
 
-def _environment() -> dict[str, str]:
-    """This process's, without any other AWS account or chargeback in it."""
-    others = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CHARGEBACK_"))}
-    return others | {
-        "AWS_ACCESS_KEY_ID": "benchmark",
-        "AWS_SECRET_ACCESS_KEY": "benchmark",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "CHARGEBACK_CLUSTER_ARN": "arn:aws:eks:us-east-1:111122223333:cluster/benchmark",
-        "CHARGEBACK_LAKE": "s3://lake/chargeback",
-    }
+def _in_a_cluster() -> dict[str, str]:
+    return environment(
+        CHARGEBACK_CLUSTER_ARN="arn:aws:eks:us-east-1:111122223333:cluster/benchmark",
+        CHARGEBACK_LAKE="s3://lake/chargeback",
+    )
 
 
 def _row(result: Result) -> str:
@@ -71,7 +66,7 @@ def main(only: tuple[str, ...], repeat: int, output: Path | None) -> None:
     results = []
     for name, case in _cases().items():
         if not only or name in only:
-            results.append(case(_environment(), repeat))
+            results.append(case(_in_a_cluster(), repeat))
             click.echo(_row(results[-1]), err=True)
     text = f"{_table(results)}\nMeasured on {_machine()}; medians of {repeat}.\n"
     click.echo(text)

@@ -3,11 +3,11 @@
 import os
 import platform
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+from benchmarks.processes import environment
 from benchmarks.reading.delivery import Size
 from benchmarks.reading.measuring import Measured, measured
 from benchmarks.reading.pages import broken, examples_table, page
@@ -18,29 +18,18 @@ _POD_HOURS, _LINES = 1_000_000, 5_000_000
 _GIB = 1 << 30
 
 
-def _environment() -> dict[str, str]:
-    """This process's, without any other AWS account or chargeback in it."""
-    others = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "CHARGEBACK_"))}
-    return others | {
-        "AWS_ACCESS_KEY_ID": "benchmark",
-        "AWS_SECRET_ACCESS_KEY": "benchmark",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-
-
 def _machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIB
     return f"Measured on {os.cpu_count()} cores, {memory:.0f} GiB of memory, {platform.machine()}, Trino {VERSION}."
 
 
-def _by_clusters(environment: Mapping[str, str], most: int, scale: float, memory_gb: int) -> list[Measured]:
+def _by_clusters(most: int, scale: float, memory_gb: int) -> list[Measured]:
     """A tenth, and a tenth of that, of *most* clusters, all of the same size; those have all that the scale gives."""
     counts = [count for count in (most // 100, most // 10, most) if count]
     sizes = [
         Size(count, round(_POD_HOURS * scale * count / most), round(_LINES * scale * count / most)) for count in counts
     ]
-    return [measured(environment, size, memory_gb, every_question=False) for size in sizes]
+    return [measured(environment(), size, memory_gb, every_question=False) for size in sizes]
 
 
 def _written(page_of: Path, text: str) -> None:
@@ -60,9 +49,9 @@ def main(scale: float, clusters: int, memory: int, output: Path | None, examples
     """Measure, print tables, and fail if a goal is missed; goals are those of the whole scale."""
     try:
         whole = measured(
-            _environment(), Size(1, round(_POD_HOURS * scale), round(_LINES * scale)), memory, every_question=True
+            environment(), Size(1, round(_POD_HOURS * scale), round(_LINES * scale)), memory, every_question=True
         )
-        by_clusters = _by_clusters(_environment(), clusters, scale, memory)
+        by_clusters = _by_clusters(clusters, scale, memory)
     except TrinoUnavailableError as unavailable:
         raise click.ClickException(str(unavailable)) from unavailable
     text = f"{page(whole, by_clusters)}\n{_machine()}\n"

@@ -48,36 +48,14 @@ runs AS (
     FROM pods
     GROUP BY 1, 2, 3, 4, 5, 6
 ),
-inventory AS (
-    SELECT
-        cluster_arn,
-        CAST('job_run' AS varchar) AS workload_kind,
-        job_run_id AS workload_id,
-        name,
-        namespace
-    FROM job_runs
-    UNION ALL
-    SELECT
-        cluster_arn,
-        CAST('interactive_endpoint' AS varchar) AS workload_kind,
-        managed_endpoint_id AS workload_id,
-        name,
-        namespace
-    FROM managed_endpoints
-),
-inventory_names AS (
-    SELECT cluster_arn, workload_kind, workload_id, MAX(name) AS name, MAX(namespace) AS namespace
-    FROM inventory
-    GROUP BY 1, 2, 3
-),
 days AS (
     SELECT
         runs.usage_date,
         runs.account_id,
         runs.cluster_arn,
         runs.workload_kind,
-        COALESCE(runs.namespace, inventory_names.namespace) AS namespace,
-        COALESCE(runs.workload_name, inventory_names.name) AS workload_name,
+        COALESCE(runs.namespace, names.namespace) AS namespace,
+        COALESCE(runs.workload_name, names.workload_name) AS workload_name,
         runs.currency,
         MAX(runs.cluster_name) AS cluster_name,
         COUNT(*) AS runs,
@@ -88,10 +66,10 @@ days AS (
         SUM(runs.list_cost) AS list_cost,
         SUM(runs.savings) AS savings
     FROM runs
-    LEFT JOIN inventory_names
-        ON runs.cluster_arn = inventory_names.cluster_arn
-        AND runs.workload_kind = inventory_names.workload_kind
-        AND runs.workload_id = inventory_names.workload_id
+    LEFT JOIN workload_names AS names
+        ON runs.cluster_arn = names.cluster_arn
+        AND runs.workload_kind = names.workload_kind
+        AND runs.workload_id = names.workload_id
     GROUP BY 1, 2, 3, 4, 5, 6, 7
 ),
 -- These windows look across days: a query that asks for a median reads all days, whatever day it is about.
