@@ -1,6 +1,6 @@
 """The ledger's tables in the Glue catalog: where each day's rows lie, and what they were computed from."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -112,16 +112,19 @@ class LedgerCatalog:
                     DatabaseName=self._database, TableInput=self._input(COST_LEDGER, parameters), SkipArchive=True
                 )
 
-    def point(self, days: Mapping[date, LedgerDay]) -> None:
-        """Make *days* what readers see: those that no table has yet first, each of them at one stroke.
+    def standing(self) -> Mapping[str, Collection[date]]:
+        """The days that each table has by now, by the table's name."""
+        return {table.name: self._partitions(table).keys() for table in _POINTED}
+
+    def point(self, days: Mapping[date, LedgerDay], standing: Mapping[str, Collection[date]]) -> None:
+        """Make *days* what readers see: those that are not *standing* yet first, each of them at one stroke.
 
         A day that another run has added meanwhile is moved: whatever is behind then, the next run sees by its inputs.
         """
         moved = {}
         for table in _POINTED:
-            standing = self._partitions(table).keys()
             partitions = {day: _partition(table, day, rows) for day, rows in days.items()}
-            added = self._add(table, {day: each for day, each in partitions.items() if day not in standing})
+            added = self._add(table, {day: each for day, each in partitions.items() if day not in standing[table.name]})
             moved[table.name] = [each for day, each in partitions.items() if day not in added]
         for table in _POINTED:
             self._move(table, moved[table.name])

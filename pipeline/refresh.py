@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -103,7 +103,7 @@ class Refresher:
             day: replace(stored[day], inputs=wanted[day], refreshed_at=now) if day in same else written[day]
             for day in unit.days
         }
-        self.catalog.point(standing)
+        self.catalog.point(standing, self._standing)
         return Refreshed(unit, tuple(day for day in unit.days if day not in same), tuple(sorted(same)))
 
     def _billed(self, stored: Mapping[date, LedgerDay], bill: Mapping[str, str]) -> dict[str, set[date]]:
@@ -141,6 +141,11 @@ class Refresher:
         asked = "SELECT DISTINCT billing_period FROM cur_lines"
         periods = [period for (period,) in self.warehouse.query(asked, "Looking for the periods of the bill").rows]
         return {period: [folder_of(relation, period)] for period in periods if period}
+
+    @cached_property
+    def _standing(self) -> Mapping[str, Collection[date]]:
+        """The days that each table had when the first was pointed: no two units of a run have one in common."""
+        return self.catalog.standing()
 
     @cached_property
     def _definitions(self) -> dict[str, str]:
