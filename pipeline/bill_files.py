@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from pipeline.aws import translated
 from pipeline.errors import ContractError
+from pipeline.models import within
 from pipeline.parquet_tail import footer_of
 from pipeline.window import parse_instant
 
@@ -54,8 +55,7 @@ def reach(s3: "S3Client", folders: Collection[str]) -> Reach:
 
 def _files(s3: "S3Client", folder: str) -> Iterator[tuple[datetime, str, str]]:
     """When each file of a *folder* was written, its bucket and its key."""
-    bucket, _, key = folder.removeprefix("s3://").partition("/")
-    prefix = f"{key.rstrip('/')}/" if key else ""
+    bucket, prefix = within(folder)
     with translated(f"Listing {folder} (s3:ListBucket)"):
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for found in page.get("Contents", []):

@@ -11,7 +11,7 @@ from pipeline.aws import translated
 from pipeline.errors import ContractError
 from pipeline.ledger import LedgerDay, fingerprint
 from pipeline.ledger_table import COST_LEDGER
-from pipeline.models import Location
+from pipeline.models import Location, within
 from pipeline.tables import LAKE_TABLES, PARTITION_KEY, VIRTUAL_CLUSTERS, Table
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class LedgerFiles:
         return found
 
     def _of_folders(self, folders: Collection[str]) -> str:
-        listed = (found for folder in folders for found in self._objects(*_bucket_and_key(folder)))
+        listed = (found for folder in folders for found in self._objects(*within(folder)))
         return fingerprint(f"{found.key} {found.etag}" for found in listed)
 
     def _objects(self, bucket: str, prefix: str) -> Iterator[_Object]:
@@ -102,11 +102,6 @@ class LedgerFiles:
             for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
                 for found in page.get("Contents", []):
                     yield _Object(found["Key"], found.get("ETag", ""))
-
-
-def _bucket_and_key(folder: str) -> tuple[str, str]:
-    bucket, _, key = folder.removeprefix("s3://").partition("/")
-    return bucket, f"{key.rstrip('/')}/" if key else ""
 
 
 def _is_over(path: str, days: Mapping[date, LedgerDay], now: datetime) -> bool:

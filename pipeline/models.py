@@ -87,6 +87,12 @@ class Location:
         return f"s3://{self.bucket}/{self.key(*parts)}"
 
 
+def within(folder: str) -> tuple[str, str]:
+    """The bucket of a *folder* (`s3://…`) that Glue names, with whatever characters, and the prefix of its objects."""
+    bucket, _, key = folder.removeprefix("s3://").partition("/")
+    return bucket, f"{key.rstrip('/')}/" if key else ""
+
+
 class _Wire(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """A part of an answer: unknown fields are passed over, missing and null ones are None."""
 
