@@ -70,8 +70,12 @@ class BillProbes:
         return Once(lambda: find_bill(self.table, self.catalog_of), "there is no bill to look at")
 
     @cached_property
+    def _relation(self) -> Once[Relation]:
+        return Once(self._found, "there is no bill to look at")
+
+    @cached_property
     def _newest(self) -> Once[tuple[str, Reach]]:
-        return Once(lambda: self._reached(self._require_table()), "the bill's files cannot be looked at")
+        return Once(lambda: self._reached(self._relation()), "the bill's files cannot be looked at")
 
     def _report(self) -> Said:
         if self.table is None:
@@ -82,7 +86,7 @@ class BillProbes:
         return Said(f"{bill.table} is {_KINDS[bill.source]} of {len(bill.columns)} columns{lacking}")
 
     def _resource_ids(self) -> Said:
-        self._require_table()
+        _ = self._relation()
         if self._bill.needed.has_resource_ids:
             return Said("given")
         return Said(
@@ -142,7 +146,7 @@ class BillProbes:
 
     def _following(self) -> Said:
         """Whether the table shows what its export has delivered."""
-        export = self._require_table().parameters.get(EXPORT)
+        export = self._relation().parameters.get(EXPORT)
         if export is None:
             raise NotRunError("the table was not declared by --cur-location: somebody else keeps it")
         name = str(self.table)
@@ -159,7 +163,7 @@ class BillProbes:
             )
         return Said(f"shows the newest deliveries of {export}")
 
-    def _require_table(self) -> Relation:
+    def _found(self) -> Relation:
         if self.table is None:
             raise NotRunError(NO_BILL)
         _ = self._bill.needed

@@ -49,8 +49,9 @@ class SqlProbes:
     @cached_property
     def _relations(self) -> Once[dict[str, Relation]]:
         def ask() -> dict[str, Relation]:
-            require_published(self.catalog(), self.database)
-            return self.catalog().relations()
+            catalog = self.catalog()
+            require_published(catalog, self.database)
+            return catalog.relations()
 
         return Once(ask, "nothing is published")
 
