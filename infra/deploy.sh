@@ -114,16 +114,23 @@ check_cluster() {
 
 # A Kubecost that somebody else installed is never touched. Ours needs volumes.
 check_kubecost() {
-  local elsewhere
+  local elsewhere drivers
   kubecost_is_new=false
-  elsewhere=$(kubectl get services --all-namespaces --field-selector metadata.name=kubecost-cost-analyzer \
-    --output 'jsonpath={.items[*].metadata.namespace}' 2>/dev/null || true)
+  if ! elsewhere=$(kubectl get services --all-namespaces --field-selector metadata.name=kubecost-cost-analyzer \
+    --output 'jsonpath={.items[*].metadata.namespace}' 2>"$scratch/error"); then
+    lacks "a look at the services of all namespaces, where a Kubecost may be: $(tail -n 1 "$scratch/error")"
+    return 0
+  fi
   if [ -n "$elsewhere" ] && [ -z "$(kubecost_installed)" ]; then
     lacks "a cluster without Kubecost: there is one that deploy.sh did not install. Take it:\
  --kubecost-url http://kubecost-cost-analyzer.${elsewhere%% *}:9090"
   fi
   [ -n "$elsewhere" ] || kubecost_is_new=true
-  case $(kubectl get csidrivers --output name 2>/dev/null || true) in
+  if ! drivers=$(kubectl get csidrivers --output name 2>"$scratch/error"); then
+    lacks "a look at the cluster's CSI drivers: $(tail -n 1 "$scratch/error")"
+    return 0
+  fi
+  case $drivers in
     *ebs.csi*) ;;
     *) lacks 'the Amazon EBS CSI driver in the cluster, for the volumes of Kubecost; or --kubecost-url.' ;;
   esac
@@ -188,7 +195,6 @@ show_plan() {
   $rights_were_checked || printf '\nYour rights in AWS were not checked: IAM did not say, or was not asked.\n'
 }
 
-# Why a stack failed stands in its events only.
 deploy_stack() {
   local region=$1 stack=$2 template=$3 status
   shift 3
@@ -199,8 +205,7 @@ deploy_stack() {
   fi
   if ! run aws cloudformation deploy --region "$region" --stack-name "$stack" --template-file "$here/$template" \
     --capabilities CAPABILITY_NAMED_IAM --no-fail-on-empty-changeset --parameter-overrides "$@"; then
-    aws cloudformation describe-stack-events --region "$region" --stack-name "$stack" --output text \
-      --query "StackEvents[?contains(ResourceStatus,'FAILED')].[LogicalResourceId,ResourceStatusReason]" >&2 || true
+    tell_failures "$region" "$stack"
     return 1
   fi
 }

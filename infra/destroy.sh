@@ -205,8 +205,7 @@ delete_stack() {
   step "Stack $2"
   run aws cloudformation delete-stack --region "$1" --stack-name "$2"
   if ! run aws cloudformation wait stack-delete-complete --region "$1" --stack-name "$2"; then
-    aws cloudformation describe-stack-events --region "$1" --stack-name "$2" --output text \
-      --query "StackEvents[?contains(ResourceStatus,'FAILED')].[LogicalResourceId,ResourceStatusReason]" >&2 || true
+    tell_failures "$1" "$2"
     return 1
   fi
 }

@@ -99,6 +99,12 @@ stack_status() {
     --query 'Stacks[0].StackStatus' --output text
 }
 
+# Why stack $2 in region $1 failed, which stands in its events only. Who may not read them knows that it did.
+tell_failures() {
+  aws cloudformation describe-stack-events --region "$1" --stack-name "$2" --output text \
+    --query "StackEvents[?contains(ResourceStatus,'FAILED')].[LogicalResourceId,ResourceStatusReason]" >&2 || true
+}
+
 # Parameter $3 of stack $2 in region $1; nothing where there is none.
 parameter_of() {
   local found

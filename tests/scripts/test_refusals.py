@@ -101,6 +101,13 @@ def test_what_the_account_or_the_cluster_lacks_is_told(place: Place, facts: dict
     assert told in line
 
 
+@pytest.mark.parametrize("what", ["services", "csidrivers"])
+def test_a_cluster_into_which_kubectl_cannot_look_is_not_one_without(place: Place, what: str) -> None:
+    place.fail(f"kubectl get {what}", f"Error: {what} is forbidden")
+    [line] = _refused(place)
+    assert line.endswith(f"{what} is forbidden")
+
+
 def test_another_account_than_the_one_that_was_named_is_refused(place: Place) -> None:
     [line] = _refused(place, "--account", "444455556666")
     assert "the AWS CLI speaks for 111122223333" in line
