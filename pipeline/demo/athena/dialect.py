@@ -24,8 +24,11 @@ class StatementError(UsageError):
 
 
 def to_duckdb(statement: str | exp.Expr) -> str:
-    """Translate one Athena statement to DuckDB's SQL; raise `StatementError` where sqlglot cannot read it."""
-    tree = parse(statement) if isinstance(statement, str) else statement.copy()
+    """Translate one Athena statement to DuckDB's SQL; raise `StatementError` where sqlglot cannot read it.
+
+    What is given as a tree has types in it then.
+    """
+    tree = parse(statement) if isinstance(statement, str) else statement
     typed = annotate_types(tree, dialect="athena")
     try:
         return typed.sql(AthenaOnDuckDB, unsupported_level=ErrorLevel.RAISE, comments=False)

@@ -7,9 +7,9 @@ from datetime import datetime
 
 import pyarrow as pa
 from moto.core.exceptions import JsonRESTError
-from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from pipeline.demo.athena.bound_query import Bound
 from pipeline.demo.athena.bucket_objects import Buckets
 from pipeline.demo.athena.dialect import StatementError
 from pipeline.demo.athena.glue_catalog import Catalog, Column, View, ViewColumn
@@ -88,7 +88,7 @@ class Engine:
     def _run(self, statement: Statement, session: Session, request: Request) -> Outcome:
         match statement:
             case Select():
-                return _select(statement.query, session, request.database)
+                return _select(session.bound(statement.query, request.database), session)
             case Explain():
                 return _explain(statement, session, request.database)
             case CreateView():
@@ -110,7 +110,7 @@ class Engine:
             raise StatementError(f"TABLE_ALREADY_EXISTS: line 1:1: Table already exists: '{view.name}'")
         if existing and not view.replace:
             raise StatementError(f"ALREADY_EXISTS: line 1:1: View already exists: '{view.name}'")
-        columns = _storable(view.query, session, database)
+        columns = _storable(session.bound(view.query, database), session)
         stored = View(
             original_sql=view.text,
             catalog="awsdatacatalog",
@@ -142,19 +142,20 @@ class Engine:
         return Outcome("UNLOAD", bytes_read=session.bytes_read, written=written)
 
     def _write(
-        self, query: exp.Expr, target: Target, location: str, session: Session, request: Request
+        self, query: str, target: Target, location: str, session: Session, request: Request
     ) -> tuple[tuple[Column, ...], tuple[str, ...]]:
         """Write the rows of *query* as Parquet below *location*, which must be empty; columns and paths."""
         if not self._buckets.is_empty(location):
             raise StatementError(f"HIVE_PATH_ALREADY_EXISTS: Target directory already exists: {location}")
-        columns = glue_columns(_storable(query, session, request.database))
+        bound = session.bound(query, request.database)
+        columns = glue_columns(_storable(bound, session))
         keys = [column.name for column in columns[len(columns) - len(target.partitioned_by) :]]
         if keys != list(target.partitioned_by):
             raise StatementError(
                 "HIVE_COLUMN_ORDER_MISMATCH: Partition keys must be the last columns in the table "
                 f"and in the same order as the table properties: {list(target.partitioned_by)}"
             )
-        rows = as_table(session.arrow(query, request.database), columns)
+        rows = as_table(session.arrow(bound), columns)
         written = parquet_files(rows, keys, target.compression, request.execution_id)
         for path, content in written.items():
             self._buckets.put(location + path, content)
@@ -189,8 +190,8 @@ class Engine:
         return Outcome("DESCRIBE", (ViewColumn("col_name", "varchar"),), rows)
 
 
-def _select(query: exp.Expr, session: Session, database: str) -> Outcome:
-    columns = athena_columns(described(result_columns(session.run(query, database)), query))
+def _select(query: Bound, session: Session) -> Outcome:
+    columns = athena_columns(described(result_columns(session.run(query)), query.names))
     rows = text_rows(session.rows(query))
     return Outcome("SELECT", columns, rows, session.bytes_read)
 
@@ -198,20 +199,21 @@ def _select(query: exp.Expr, session: Session, database: str) -> Outcome:
 def _explain(explain: Explain, session: Session, database: str) -> Outcome:
     """DuckDB's plan, or that the query is valid; no object is opened."""
     if explain.validate:
-        columns = described(session.analysed(explain.query, database), explain.query)
+        query, columns = session.analysed(explain.query, database)
         if explain.stored:
-            require_storable(columns, explain.query)
+            require_storable(described(columns, query.names), query.names)
         return Outcome("EXPLAIN", (ViewColumn("Valid", "boolean"),), (("true",),))
-    session.run(explain.query, database, "EXPLAIN {}")
-    plan = "\n".join(str(row[-1]) for row in session.rows(explain.query))
+    query = session.bound(explain.query, database)
+    session.run(query, "EXPLAIN {}")
+    plan = "\n".join(str(row[-1]) for row in session.rows(query))
     rows = tuple((line,) for line in plan.rstrip().split("\n"))
     return Outcome("EXPLAIN", (ViewColumn("Query Plan", "varchar"),), rows)
 
 
-def _storable(query: exp.Expr, session: Session, database: str) -> Described:
+def _storable(query: Bound, session: Session) -> Described:
     """The columns that a view or table of *query* would have; nothing is read."""
-    columns = described(session.columns(query, database), query)
-    require_storable(columns, query)
+    columns = described(session.columns(query), query.names)
+    require_storable(columns, query.names)
     return columns
 
 

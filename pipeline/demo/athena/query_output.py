@@ -10,8 +10,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 from duckdb.sqltypes import DuckDBPyType
-from sqlglot import exp
 
+from pipeline.demo.athena.bound_query import STAR
 from pipeline.demo.athena.column_types import arrow_type, as_text, athena_type, glue_type
 from pipeline.demo.athena.dialect import StatementError
 from pipeline.demo.athena.glue_catalog import Column, ViewColumn
@@ -33,29 +33,21 @@ def result_columns(result: duckdb.DuckDBPyConnection) -> Described:
     return tuple((str(name), kind) for name, kind, *_ in result.description or ())
 
 
-def described(columns: Described, query: exp.Expr) -> Described:
+def described(columns: Described, names: Sequence[str]) -> Described:
     """The columns of a query's result as Athena names them: one without a name is called `_col` and its number."""
-    selected = query.selects if isinstance(query, exp.Query) else []
-    plain = not any(item.is_star for item in selected)
-    names = [_output_name(item) or f"_col{i}" for i, item in enumerate(selected)] if plain else []
-    if len(names) != len(columns):
+    if STAR in names or len(names) != len(columns):
         return columns
-    return tuple((name, kind) for name, (_, kind) in zip(names, columns, strict=True))
+    return tuple((name or f"_col{i}", kind) for i, (name, (_, kind)) in enumerate(zip(names, columns, strict=True)))
 
 
-def _output_name(item: exp.Expr) -> str:
-    """Only an alias or a plain reference names a column; sqlglot would name a cast after what it casts."""
-    return item.alias_or_name if isinstance(item, (exp.Alias, exp.Column, exp.Dot)) else ""
-
-
-def require_storable(columns: Described, query: exp.Expr) -> None:
-    """Raise `StatementError` where a view or table could not have the query's columns."""
-    for index, item in enumerate(query.selects if isinstance(query, exp.Query) else [], start=1):
-        if not item.is_star and not _output_name(item):
-            raise StatementError(f"MISSING_COLUMN_NAME: line 1:1: Column name not specified at position {index}")
-    names = [name.lower() for name, _ in columns]
+def require_storable(columns: Described, names: Sequence[str]) -> None:
+    """Raise `StatementError` where a view or table could not have the query's columns, which it calls by *names*."""
+    if "" in names:
+        position = names.index("") + 1
+        raise StatementError(f"MISSING_COLUMN_NAME: line 1:1: Column name not specified at position {position}")
+    called = [name.lower() for name, _ in columns]
     for name, kind in columns:
-        if names.count(name.lower()) > 1:
+        if called.count(name.lower()) > 1:
             raise StatementError(f"DUPLICATE_COLUMN_NAME: line 1:1: Column name '{name}' specified more than once")
         if kind.id == "null":
             raise StatementError(f"COLUMN_TYPE_UNKNOWN: line 1:1: Column type is unknown: {name}")

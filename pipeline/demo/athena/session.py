@@ -1,24 +1,23 @@
 """One statement's DuckDB: the tables and views that a query names, put in place before it runs."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
 from duckdb.sqltypes import DuckDBPyType
 from sqlglot import exp
-from sqlglot.optimizer.scope import traverse_scope
 
+from pipeline.demo.athena.bound_query import Bound, bind, bind_parts, relation
 from pipeline.demo.athena.bucket_objects import Buckets
-from pipeline.demo.athena.dialect import PRELUDE, StatementError, parse, to_duckdb
+from pipeline.demo.athena.dialect import PRELUDE, StatementError
 from pipeline.demo.athena.glue_catalog import Catalog, Name, Table
 from pipeline.demo.athena.query_output import Described, result_columns
 from pipeline.demo.athena.scan import TableScan
-from pipeline.demo.athena.statements import full_name, position
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",  # a query reads the catalog's tables and nothing of this machine
@@ -27,8 +26,6 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 }
 
 _WITH = re.compile(r"WITH( RECURSIVE)?\b")
-_CLOCK = re.compile(r"\b(now|current_date|current_timestamp|localtimestamp)\b", re.IGNORECASE)
-_ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 _REASONS = (  # what DuckDB says: what Athena says, {0} being the name
     (r'Referenced column "(.+?)" not found', "COLUMN_NOT_FOUND: {at}: Column '{0}' cannot be resolved"),
@@ -58,18 +55,10 @@ Columns = tuple[tuple[str, str], ...]
 _NO_CTES: Mapping[Name, Columns] = {}
 
 
-class _Bound(NamedTuple):
-    """A query, the same in DuckDB's SQL, and which tables it reads, each with where it says so."""
-
-    query: exp.Expr
-    sql: str
-    tables: tuple[tuple[Name, str], ...]
-
-
 class _View(NamedTuple):
     """A stored view: its query, and the columns that come out of it."""
 
-    bound: _Bound
+    bound: Bound
     columns: Columns
 
 
@@ -79,7 +68,6 @@ class Session:
     def __init__(self, catalog: Catalog, buckets: Buckets, now: datetime) -> None:
         self._catalog, self._now = catalog, now
         self._scan = TableScan(catalog, buckets, now)
-        self._connection = _connection()
         self._registered: set[Name] = set()
         self._views: dict[Name, _View] = {}
 
@@ -88,53 +76,57 @@ class Session:
         """Bytes that the queries so far read of S3."""
         return self._scan.read.total
 
-    def close(self) -> None:
-        """Give the connection's memory back."""
-        self._connection.close()
+    @cached_property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        return _connection()
 
-    def run(self, query: exp.Expr, database: str, template: str = "{}") -> duckdb.DuckDBPyConnection:
+    def close(self) -> None:
+        """Give the memory of the connection back, if one was needed."""
+        if "_connection" in self.__dict__:
+            self._connection.close()
+
+    def bound(self, query: str, database: str) -> Bound:
+        """Bind a *query*, which `run`, `arrow` and `columns` take."""
+        return bind(query, database, self._now)
+
+    def run(self, query: Bound, template: str = "{}") -> duckdb.DuckDBPyConnection:
         """Run *query*, put into *template*; `StatementError` with Athena's reason if it fails."""
-        sql = self._ready(query, database)
+        sql = self._ready(query)
         with self._reasons(query):
             return self._connection.execute(template.format(sql))
 
-    def rows(self, query: exp.Expr) -> list[tuple[object, ...]]:
+    def rows(self, query: Bound) -> list[tuple[object, ...]]:
         """The rows of the query that `run` started."""
         with self._reasons(query):
             return self._connection.fetchall()
 
-    def arrow(self, query: exp.Expr, database: str) -> pa.Table:
+    def arrow(self, query: Bound) -> pa.Table:
         """The rows of *query* as one Arrow table."""
-        sql = self._ready(query, database)
+        sql = self._ready(query)
         with self._reasons(query):
             return self._connection.sql(sql).to_arrow_table()
 
-    def columns(self, query: exp.Expr, database: str) -> Described:
+    def columns(self, query: Bound) -> Described:
         """Names and types of the columns that *query* would have; nothing is read."""
-        return _typed(self._planned(_bind(query, database, self._now), ()))
+        return _typed(self._planned(query, ()))
 
-    def analysed(self, query: exp.Expr, database: str) -> Described:
-        """The same, once each CTE was planned over those before it: DuckDB passes over one that nobody reads.
+    def analysed(self, query: str, database: str) -> tuple[Bound, Described]:
+        """The query that is outside of all CTEs and the same of it, once each CTE was planned over those before it.
 
-        The CTEs are taken out of *query*. They go by the names of views of *database*: what is planned of one then is
-        known when a view is made of the same text.
+        DuckDB passes over one that nobody reads. The CTEs go by the names of views of *database*: what is planned of
+        one then is known when a view is made of the same text.
         """
-        outer = query.args.get("with_")
-        if outer is None or outer.recursive or any(cte.args["alias"].columns for cte in outer.expressions):
-            return self.columns(query, database)
+        parts, outer = bind_parts(query, database, self._now)
         ctes: dict[Name, Columns] = {}
-        for cte in outer.expressions:
-            bound = _bind(cte.this, database, self._now, ctes)
-            ctes[Name(database, cte.alias.lower())] = self._planned(bound, (), ctes)
-        outer.pop()
-        return _typed(self._planned(_bind(query, database, self._now, ctes), (), ctes))
+        for name, bound in parts:
+            ctes[name] = self._planned(bound, (), ctes)
+        return outer, _typed(self._planned(outer, (), ctes))
 
-    def _ready(self, query: exp.Expr, database: str) -> str:
-        """*query* in DuckDB's SQL, once the tables that it reads are in place; views are CTEs in front of it.
+    def _ready(self, bound: Bound) -> str:
+        """A query in DuckDB's SQL, once the tables that it reads are in place; views are CTEs in front of it.
 
         DuckDB plans a CTE once for all that read it, and a view of its own for each.
         """
-        bound = _bind(query, database, self._now)
         views: dict[str, str] = {}
         self._read(bound, views)
         if not views:
@@ -143,18 +135,18 @@ class Session:
         own = _WITH.match(bound.sql)
         return f"{own[0]} {ctes}, {bound.sql[own.end() :]}" if own else f"WITH {ctes} {bound.sql}"
 
-    def _read(self, bound: _Bound, views: dict[str, str]) -> None:
+    def _read(self, bound: Bound, views: dict[str, str]) -> None:
         """Put the tables that a query reads in place, and add to *views* those that it reads, each after its own."""
         for name, mention in bound.tables:
-            if name in self._registered or _relation(name) in views:
+            if name in self._registered or relation(name) in views:
                 continue
             table = self._require(name, mention)
             if table.is_view:
                 view = self._view(name, table, mention, ()).bound
                 self._read(view, views)
-                views[_relation(name)] = view.sql
+                views[relation(name)] = view.sql
             else:
-                self._connection.register(_relation(name), self._scan.open(name, table))
+                self._connection.register(relation(name), self._scan.open(name, table))
                 self._registered.add(name)
 
     def _require(self, name: Name, mention: str) -> Table:
@@ -165,13 +157,13 @@ class Session:
             raise StatementError(f"TABLE_NOT_FOUND: {mention}: Table '{name}' does not exist")
         return table
 
-    def _planned(self, bound: _Bound, inside: tuple[Name, ...], ctes: Mapping[Name, Columns] = _NO_CTES) -> Columns:
+    def _planned(self, bound: Bound, inside: tuple[Name, ...], ctes: Mapping[Name, Columns] = _NO_CTES) -> Columns:
         """The columns of a query; *inside* are the views around it, *ctes* what it can read beside the catalog."""
         beneath = {
-            _relation(name): ctes[name] if name in ctes else self._columns_of(name, mention, inside)
+            relation(name): ctes[name] if name in ctes else self._columns_of(name, mention, inside)
             for name, mention in bound.tables
         }
-        with self._reasons(bound.query):
+        with self._reasons(bound):
             return _columns(bound.sql, tuple(beneath.items()))
 
     def _columns_of(self, name: Name, mention: str, inside: tuple[Name, ...]) -> Columns:
@@ -188,8 +180,7 @@ class Session:
             raise StatementError(f"INVALID_VIEW: {mention}: View is recursive: '{name}'")
         stored = self._catalog.view(table)
         try:
-            now = self._now if _CLOCK.search(stored.original_sql) else _ANY_TIME
-            bound = _bind_view(stored.original_sql, stored.schema, now)
+            bound = bind(stored.original_sql, stored.schema, self._now)
             found = _View(bound, self._planned(bound, (*inside, name)))
         except StatementError as error:
             raise StatementError(f"INVALID_VIEW: {mention}: Failed analyzing stored view '{name}': {error}") from error
@@ -202,7 +193,7 @@ class Session:
         return found
 
     @contextmanager
-    def _reasons(self, query: exp.Expr) -> Iterator[None]:
+    def _reasons(self, query: Bound) -> Iterator[None]:
         """Say in Athena's words what DuckDB complains about."""
         try:
             yield
@@ -226,9 +217,9 @@ def _columns(sql: str, beneath: tuple[tuple[str, Columns], ...]) -> Columns:
     A view over views is planned over what those are known to give: DuckDB would plan all of them again.
     """
     with closing(_connection()) as connection:
-        for relation, columns in beneath:
-            listed = ", ".join(f"{exp.to_identifier(name, quoted=True).sql('duckdb')} {kind}" for name, kind in columns)
-            connection.execute(f'CREATE TABLE "{relation}" ({listed})')
+        for name, columns in beneath:
+            listed = ", ".join(f"{exp.to_identifier(each, quoted=True).sql('duckdb')} {kind}" for each, kind in columns)
+            connection.execute(f'CREATE TABLE "{name}" ({listed})')
         return _description(connection.execute(f"SELECT * FROM ({sql}) LIMIT 0"))  # noqa: S608  as it was bound
 
 
@@ -247,74 +238,13 @@ def _description(result: duckdb.DuckDBPyConnection) -> Columns:
     return tuple((name, str(kind)) for name, kind in result_columns(result))
 
 
-@lru_cache(maxsize=256)
-def _bind_view(sql: str, database: str, now: datetime) -> _Bound:
-    """Bind a view's text, which every query over it asks for again."""
-    return _bind(parse(sql), database, now)
-
-
-def _bind(query: exp.Expr, database: str, now: datetime, ctes: Collection[Name] = ()) -> _Bound:
-    """Point every table of *query* to its DuckDB relation, and its clock to *now*; *ctes* stand before it."""
-    bound, read = query.copy(), []
-    for table in list(_tables(bound)):
-        if not isinstance(table.this, exp.Identifier):
-            raise StatementError(f"NOT_SUPPORTED: table function: {table.sql('athena')}")
-        name = full_name(table, database)
-        if table.db and name in ctes:
-            raise StatementError(f"NOT_SUPPORTED: {position(table)}: a CTE has the name of the table '{name}'")
-        read.append((name, position(table)))
-        if not table.alias:
-            table.set("alias", exp.TableAlias(this=exp.to_identifier(table.name, quoted=True)))
-        table.set("this", exp.to_identifier(_relation(name), quoted=True))
-        table.set("db", None)
-        table.set("catalog", None)
-    for column in bound.find_all(exp.Column):
-        column.set("db", None)
-        column.set("catalog", None)
-    moment = now.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-    at_now = bound.transform(lambda node: _at(moment, node), copy=False)
-    return _Bound(query, to_duckdb(at_now), tuple(read))
-
-
-def _at(moment: str, node: exp.Expr) -> exp.Expr:
-    """The clock's functions as constants, so that a demo on a fixed clock repeats."""
-    match node:
-        case exp.CurrentTimestamp():
-            return exp.cast(exp.Literal.string(f"{moment}+00"), exp.DType.TIMESTAMPTZ)
-        case exp.Localtimestamp():
-            return exp.cast(exp.Literal.string(moment), exp.DType.TIMESTAMP)
-        case exp.CurrentDate():
-            return exp.cast(exp.Literal.string(moment[:10]), exp.DType.DATE)
-    return node
-
-
-def _tables(query: exp.Expr) -> Iterator[exp.Table]:
-    """The tables that *query* reads; names of its own CTEs are none."""
-    seen: set[int] = set()
-    for scope in traverse_scope(query):
-        for source in scope.sources.values():
-            if isinstance(source, exp.Table) and id(source) not in seen:
-                seen.add(id(source))
-                yield source
-
-
-def _relation(name: Name) -> str:
-    return f"{name.database}.{name.table}"
-
-
-def _reason(message: str, kind: type[duckdb.Error], query: exp.Expr) -> str:
+def _reason(message: str, kind: type[duckdb.Error], query: Bound) -> str:
     for pattern, reason in _REASONS:
         if found := re.search(pattern, message):
             name = found[1] if found.groups() else ""
-            return reason.format(name, at=_mention(query, name))
+            return reason.format(name, at=query.place(name))
     plain = message.split("\n", 1)[0].partition(": ")[2] or message
     if "reading the stream" in message:
         return f"HIVE_BAD_DATA: {plain}"
     code = next((code for known, code in _CLASSES if issubclass(kind, known)), "GENERIC_USER_ERROR: ")
     return code.format(at="line 1:1") + plain
-
-
-def _mention(query: exp.Expr, name: str) -> str:
-    """Where *query* first says *name*."""
-    places = (node for node in query.find_all(exp.Identifier) if node.name.lower() == name.lower())
-    return next((position(node) for node in places), "line 1:1")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 from sqlglot import exp
@@ -16,19 +17,19 @@ from pipeline.demo.athena.glue_catalog import Name
 
 @dataclass(frozen=True)
 class Select:
-    """Any query: SELECT, WITH, VALUES, UNION."""
+    """Any query: SELECT, WITH, VALUES, UNION. Whether it is one is seen when it is bound."""
 
-    query: exp.Expr
+    query: str
 
 
 @dataclass(frozen=True)
 class CreateView:
-    """CREATE [OR REPLACE] VIEW; *text* is its query as the user wrote it."""
+    """CREATE [OR REPLACE] VIEW; *text* is its query as the user wrote it, *query* the same at its place."""
 
     name: Name
     replace: bool
     text: str
-    query: exp.Expr
+    query: str
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class CreateTable:
     name: Name
     if_not_exists: bool
     target: Target
-    query: exp.Expr
+    query: str
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Unload:
     """UNLOAD (…) TO 's3://…'."""
 
     target: Target
-    query: exp.Expr
+    query: str
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Drop:
 class Explain:
     """EXPLAIN of a query: its plan, or with *validate* only whether it is right; *stored* says that it makes a view."""
 
-    query: exp.Expr
+    query: str
     validate: bool
     stored: bool
 
@@ -102,8 +103,12 @@ _BLACK = re.compile(r"\S")
 _COMPRESSION = ("parquet_compression", "write_compression", "compression")
 
 
-def read_statement(sql: str, database: str, parameters: Sequence[str]) -> Statement:
-    """Take *sql* to pieces; names without a database are in *database*, `?` stand for *parameters*."""
+@lru_cache(maxsize=512)
+def read_statement(sql: str, database: str, parameters: tuple[str, ...]) -> Statement:
+    """Take *sql* to pieces; names without a database are in *database*, `?` stand for *parameters*.
+
+    Its query stays text, with all that is around it made blank, so that places in it are those in *sql*.
+    """
     text = _with_parameters(sql.rstrip().rstrip(";"), parameters)
     tokens = _tokens(text)
     match tokens[0].text.upper():
@@ -116,9 +121,8 @@ def read_statement(sql: str, database: str, parameters: Sequence[str]) -> Statem
         case "DESCRIBE" | "DESC":
             return Describe(_named(text[tokens[0].end + 1 :].strip(), database))
         case "CREATE" | "DROP":
-            return _definition(text, tokens, parse(text), database)
-    query = parse(text)
-    return Select(query) if isinstance(query, (exp.Query, exp.Values)) else _refuse(text)
+            return _definition(text, tokens, database)
+    return Select(text)
 
 
 def full_name(table: exp.Table, database: str) -> Name:
@@ -187,32 +191,31 @@ def _explain(text: str, tokens: list[Token], database: str) -> Explain:
         rest, options = rest[end + 1 :], " ".join(token.text.upper() for token in rest[1:end])
     if not rest:
         raise StatementError("SYNTAX_ERROR: line 1:8: nothing to explain")
-    start = rest[0].start
-    statement = read_statement(_BLACK.sub(" ", text[:start]) + text[start:], database, ())  # so that places stay
+    statement = read_statement(_in_place(text, rest[0].start), database, ())
     if isinstance(statement, (Select, CreateView, CreateTable, Unload)):
         return Explain(statement.query, "TYPE VALIDATE" in options, isinstance(statement, (CreateView, CreateTable)))
     raise StatementError("NOT_SUPPORTED: EXPLAIN of a statement without a query")
 
 
-def _definition(text: str, tokens: list[Token], tree: exp.Expr, database: str) -> Statement:
+def _definition(text: str, tokens: list[Token], database: str) -> Statement:
+    start = next((token.end + 1 for token in tokens if token.token_type is TokenType.ALIAS), None)
+    tree = parse(text if start is None else f"{text[:start]} SELECT 1")
     table = tree.find(exp.Table)
     if table is None or tree.args.get("kind") not in {"VIEW", "TABLE"}:
         return _refuse(text)
     name, kind = full_name(table, database), str(tree.args["kind"])
     if isinstance(tree, exp.Drop):
         return Drop(name, kind, bool(tree.args.get("exists")))
-    query = tree.expression
-    if not isinstance(tree, exp.Create) or not isinstance(query, exp.Query):
+    if not isinstance(tree, exp.Create) or start is None:
         return _refuse(text)
+    query = _in_place(text, start)
     if kind == "TABLE":
         return CreateTable(name, bool(tree.args.get("exists")), _target(tree), query)
-    return CreateView(name, bool(tree.args.get("replace")), _after_as(text, tokens), query)
+    return CreateView(name, bool(tree.args.get("replace")), text[start:].strip(), query)
 
 
-def _after_as(text: str, tokens: list[Token]) -> str:
-    """The query of CREATE VIEW word for word, its comments included."""
-    word = next(token for token in tokens if token.token_type is TokenType.ALIAS)
-    return text[word.end + 1 :].strip()
+def _in_place(text: str, start: int, end: int | None = None) -> str:
+    return _BLACK.sub(" ", text[:start]) + text[start:end]
 
 
 def _unload(text: str, tokens: list[Token]) -> Unload:
@@ -221,9 +224,8 @@ def _unload(text: str, tokens: list[Token]) -> Unload:
     rest = tokens[end + 1 :]
     if len(rest) < 2 or rest[0].text.upper() != "TO" or rest[1].token_type is not TokenType.STRING:
         raise StatementError("SYNTAX_ERROR: line 1:1: UNLOAD (query) TO 's3://…' WITH (…) is expected")
-    query = text[tokens[1].start : tokens[end].end + 1]
-    create = parse(f"CREATE TABLE unloaded {text[rest[1].end + 1 :]} AS {query}")
-    return Unload(_target(create, rest[1].text), create.expression.unnest())
+    create = parse(f"CREATE TABLE unloaded {text[rest[1].end + 1 :]} AS SELECT 1")
+    return Unload(_target(create, rest[1].text), _in_place(text, tokens[1].end + 1, tokens[end].start))
 
 
 def _closing_parenthesis(tokens: list[Token]) -> int:
