@@ -30,6 +30,28 @@ attributed AS (
         billed_cost
     FROM out_of_scope_costs
 ),
+-- The bill, by both bases, is added up before it is known by which of them a payer's period goes: to know that first,
+-- as cur_line_items does, is to read the net costs twice.
+bill_bases AS (
+    SELECT
+        billing_period,
+        payer_account_id,
+        line_class,
+        currency,
+        cost_basis,
+        COUNT(*) AS bill_lines,
+        SUM(CAST(effective_cost AS decimal(38, 12))) AS effective_cost,
+        SUM(CAST(billed_cost AS decimal(38, 12))) AS billed_cost,
+        MAX(CASE WHEN has_net_cost THEN 'net_amortized' ELSE 'amortized' END) AS widest_basis
+    FROM cur_line_costs
+    GROUP BY 1, 2, 3, 4, 5
+),
+bill AS (
+    SELECT
+        *,
+        MAX(widest_basis) OVER (PARTITION BY payer_account_id, billing_period) AS basis
+    FROM bill_bases
+),
 -- Both sides stand below each other, so that a class that only one of them knows is seen.
 sides AS (
     SELECT
@@ -37,15 +59,15 @@ sides AS (
         payer_account_id,
         line_class,
         currency,
-        CASE WHEN part = 'allocated' THEN effective_cost ELSE 0e0 END AS allocated_cost,
-        CASE WHEN part = 'idle' THEN effective_cost ELSE 0e0 END AS idle_cost,
-        CASE WHEN part = 'shared' THEN effective_cost ELSE 0e0 END AS shared_cost,
-        CASE WHEN part = 'unattributed' THEN effective_cost ELSE 0e0 END AS unattributed_cost,
-        CASE WHEN part = 'out_of_scope' THEN effective_cost ELSE 0e0 END AS out_of_scope_cost,
-        0e0 AS bill_effective_cost,
-        billed_cost AS attributed_billed_cost,
-        0e0 AS bill_billed_cost,
-        0 AS bill_lines
+        CAST(CASE WHEN part = 'allocated' THEN effective_cost ELSE 0e0 END AS decimal(38, 12)) AS allocated_cost,
+        CAST(CASE WHEN part = 'idle' THEN effective_cost ELSE 0e0 END AS decimal(38, 12)) AS idle_cost,
+        CAST(CASE WHEN part = 'shared' THEN effective_cost ELSE 0e0 END AS decimal(38, 12)) AS shared_cost,
+        CAST(CASE WHEN part = 'unattributed' THEN effective_cost ELSE 0e0 END AS decimal(38, 12)) AS unattributed_cost,
+        CAST(CASE WHEN part = 'out_of_scope' THEN effective_cost ELSE 0e0 END AS decimal(38, 12)) AS out_of_scope_cost,
+        CAST(0 AS decimal(38, 12)) AS bill_effective_cost,
+        CAST(billed_cost AS decimal(38, 12)) AS attributed_billed_cost,
+        CAST(0 AS decimal(38, 12)) AS bill_billed_cost,
+        CAST(0 AS bigint) AS bill_lines
     FROM attributed
     UNION ALL
     SELECT
@@ -53,16 +75,17 @@ sides AS (
         payer_account_id,
         line_class,
         currency,
-        0e0 AS allocated_cost,
-        0e0 AS idle_cost,
-        0e0 AS shared_cost,
-        0e0 AS unattributed_cost,
-        0e0 AS out_of_scope_cost,
+        CAST(0 AS decimal(38, 12)) AS allocated_cost,
+        CAST(0 AS decimal(38, 12)) AS idle_cost,
+        CAST(0 AS decimal(38, 12)) AS shared_cost,
+        CAST(0 AS decimal(38, 12)) AS unattributed_cost,
+        CAST(0 AS decimal(38, 12)) AS out_of_scope_cost,
         effective_cost AS bill_effective_cost,
-        0e0 AS attributed_billed_cost,
+        CAST(0 AS decimal(38, 12)) AS attributed_billed_cost,
         billed_cost AS bill_billed_cost,
-        1 AS bill_lines
-    FROM cur_line_items
+        bill_lines
+    FROM bill
+    WHERE cost_basis = basis
 )
 
 SELECT
@@ -71,23 +94,23 @@ SELECT
     line_class,
     currency,
     CAST(SUM(bill_lines) AS bigint) AS bill_lines,
-    CAST(SUM(CAST(allocated_cost AS decimal(38, 12))) AS double) AS allocated_cost,
-    CAST(SUM(CAST(idle_cost AS decimal(38, 12))) AS double) AS idle_cost,
-    CAST(SUM(CAST(shared_cost AS decimal(38, 12))) AS double) AS shared_cost,
-    CAST(SUM(CAST(unattributed_cost AS decimal(38, 12))) AS double) AS unattributed_cost,
-    CAST(SUM(CAST(out_of_scope_cost AS decimal(38, 12))) AS double) AS out_of_scope_cost,
-    CAST(SUM(CAST(bill_effective_cost AS decimal(38, 12))) AS double) AS bill_effective_cost,
+    CAST(SUM(allocated_cost) AS double) AS allocated_cost,
+    CAST(SUM(idle_cost) AS double) AS idle_cost,
+    CAST(SUM(shared_cost) AS double) AS shared_cost,
+    CAST(SUM(unattributed_cost) AS double) AS unattributed_cost,
+    CAST(SUM(out_of_scope_cost) AS double) AS out_of_scope_cost,
+    CAST(SUM(bill_effective_cost) AS double) AS bill_effective_cost,
     CAST(
         SUM(
-            CAST(bill_effective_cost AS decimal(38, 12))
-            - CAST(allocated_cost AS decimal(38, 12))
-            - CAST(idle_cost AS decimal(38, 12))
-            - CAST(shared_cost AS decimal(38, 12))
-            - CAST(unattributed_cost AS decimal(38, 12))
-            - CAST(out_of_scope_cost AS decimal(38, 12))
+            bill_effective_cost
+            - allocated_cost
+            - idle_cost
+            - shared_cost
+            - unattributed_cost
+            - out_of_scope_cost
         ) AS double
     ) AS difference,
-    CAST(SUM(CAST(attributed_billed_cost AS decimal(38, 12))) AS double) AS attributed_billed_cost,
-    CAST(SUM(CAST(bill_billed_cost AS decimal(38, 12))) AS double) AS bill_billed_cost
+    CAST(SUM(attributed_billed_cost) AS double) AS attributed_billed_cost,
+    CAST(SUM(bill_billed_cost) AS double) AS bill_billed_cost
 FROM sides
 GROUP BY 1, 2, 3, 4

@@ -36,7 +36,7 @@ def test_only_columns_that_the_table_has_are_read(columns: Columns) -> None:
 @every_report
 def test_every_report_gives_the_same_columns_of_the_same_types(columns: Columns) -> None:
     made, none = warehouse({}, source_of(columns), columns), warehouse({}, "no_cur")
-    for view in ("cur_lines", "cur_line_items"):
+    for view in ("cur_lines", "cur_line_costs", "cur_line_items"):
         assert made.columns(view) == none.columns(view)
 
 

@@ -25,6 +25,7 @@ from pipeline.relations import (
 SOURCES: tuple[Source, ...] = ("cur1", "cur2", "no_cur")
 SHIPPED = {
     "cur_lines",
+    "cur_line_costs",
     "cur_line_items",
     "bill_reconciliation",
     "emr_uplift",
