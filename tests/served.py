@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import boto3
 
 from tests.conftest import CLUSTER_ARN
+from tests.forked import Command
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -44,18 +45,12 @@ def clean_environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "CHARGEBACK_"))}
 
 
-def started(*arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+def started(*arguments: str, environment: Mapping[str, str] | None = None) -> Command:
     """One command at work in a process of its own, with nothing of AWS or chargeback but what *environment* gives."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "pipeline", *arguments],
-        env=clean_environment() | dict(environment or {}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return Command(arguments, clean_environment() | dict(environment or {}))
 
 
-def finished(process: subprocess.Popen[str], patience: float = 120) -> subprocess.CompletedProcess[str]:
+def finished(process: Command, patience: float = 120) -> subprocess.CompletedProcess[str]:
     """What became of a command once it has ended; one that hangs for so many seconds is killed, and an error."""
     with process:
         try:
@@ -63,7 +58,7 @@ def finished(process: subprocess.Popen[str], patience: float = 120) -> subproces
         except subprocess.TimeoutExpired:
             process.kill()
             raise
-    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+        return subprocess.CompletedProcess(process.args, process.wait(), stdout, stderr)
 
 
 def chargeback(*arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -123,7 +118,7 @@ class Installation:
             "CHARGEBACK_LAKE": f"s3://{self.bucket}/chargeback",
         }
 
-    def collecting(self, since: str, until: str, **environment: str) -> subprocess.Popen[str]:
+    def collecting(self, since: str, until: str, **environment: str) -> Command:
         """`chargeback collect` at work; *since* and *until* are day and hour of the captured month, such as 19T09."""
         span = ("--since", f"2026-11-{since}:00Z", "--until", f"2026-11-{until}:00Z")
         return started("collect", *span, "--now", NOW, environment=self.environment | environment)

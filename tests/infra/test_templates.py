@@ -32,7 +32,9 @@ def test_cfn_lint_would_find_a_misspelt_property(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_bucket_is_encrypted_private_versioned_tidied_and_kept(name: str) -> None:
     for logical_id, bucket in _of_type(name, "AWS::S3::Bucket").items():
-        assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain"), logical_id
+        assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain"), (
+            logical_id
+        )
         properties = bucket["Properties"]
         [encrypted] = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         assert encrypted["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
