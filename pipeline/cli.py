@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
 
-from pipeline.errors import ChargebackError, UsageError, gravest
+from pipeline.errors import ChargebackError, ConfigurationError, UsageError, gravest
 from pipeline.options import INSTANT, MONTH, PLACE, acts_at, clock, month_option
 
 if TYPE_CHECKING:
@@ -194,11 +194,21 @@ def verify(month: "Month | None", now: datetime) -> None:
 )
 @month_option
 @click.option("--top", type=click.IntRange(0), default=25, show_default=True, help="Rows of a table; 0 shows all.")
-@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json", "html"]),
+    default="table",
+    show_default=True,
+    help="html writes the dashboard, whose sheets show every dimension, to the file of -o.",
+)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
 @acts_at
-def report(by: str, month: "Month | None", top: int, form: str, output: Path | None, now: datetime) -> None:  # noqa: ARG001
+def report(by: str, month: "Month | None", top: int, form: str, output: Path | None, now: datetime) -> None:
     """Show what was spent, by one dimension."""
+    if form == "html":
+        _write_dashboard(month, top, output, now)
+        return
     from rich.console import Console
 
     from pipeline import analytics, connections
@@ -273,6 +283,31 @@ def demo(directory: Path, serve: bool) -> None:
 
     logs.configure("WARNING")
     tour(directory, serve=serve)
+
+
+def _write_dashboard(month: "Month | None", top: int, output: Path | None, now: datetime) -> None:
+    """Write the dashboard as one HTML file."""
+    if output is None:
+        raise UsageError("The dashboard is a file: name it, as in --format html -o chargeback.html.")
+    try:
+        from pipeline.page import page
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"--format html needs {error.name}, which is not installed. Install emr-eks-chargeback[html]."
+        ) from error
+    from pipeline import analytics, connections
+    from pipeline.dashboard import dashboard
+    from pipeline.plan import newest_whole_day
+    from pipeline.report import newest_month
+    from pipeline.settings import LakeSettings
+
+    settings = _settings(LakeSettings)
+    warehouse = analytics.published(settings, connections.session(settings))
+    month = month or newest_month(warehouse)
+    if month is None:
+        raise UsageError("There is no data yet: collect first.")
+    found = dashboard(warehouse, month, newest_whole_day(connections.schedule(settings), now))
+    output.write_text(page(found, top, now), encoding="utf-8")
 
 
 def _settings(kind: "type[_SettingsKind]") -> "_SettingsKind":

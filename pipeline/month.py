@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 _MONTH = re.compile(r"(?P<year>2\d{3})-(?P<month>0[1-9]|1[0-2])", re.ASCII)
 
@@ -40,6 +40,11 @@ class Month:
     def end(self) -> date:
         """The first day of the month after it."""
         return date(self.year + self.number // 12, self.number % 12 + 1, 1)
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """All its days."""
+        return tuple(self.first + timedelta(days=number) for number in range((self.end - self.first).days))
 
     def __str__(self) -> str:
         return f"{self.year:04}-{self.number:02}"

@@ -1,0 +1,132 @@
+"""How an answer is drawn: Altair makes the chart, vl-convert an SVG of it, in colours that the style sheet sets."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+import altair as alt
+import pandas as pd
+import vl_convert
+
+BROAD, WIDE, NARROW = 920, 540, 330  # pixels: a laptop's window, half of it, a phone's
+PARTS = 8
+
+_SVG = "http://www.w3.org/2000/svg"
+_XLINK = "http://www.w3.org/1999/xlink"
+_ROW = 24
+_PADDING = {"left": 14, "right": 4, "top": 4, "bottom": 4}  # left: a browser's font is wider than the renderer's
+_COLUMNS_HEIGHT = 220
+_INK, _FAINT = "#f0f00e", "#f0f00f"  # stand for the style sheet's colours, as do those of the parts
+_COLOURS = {_INK: "var(--ink)", _FAINT: "var(--line)"} | {f"#f0f0{n:02}": f"var(--part-{n})" for n in range(PARTS + 1)}
+_REFERENCE = re.compile(r"url\(#(?P<id>[^)]+)\)")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A chart as SVG, once for a laptop's window and once for a phone's."""
+
+    wide: str
+    narrow: str
+
+
+def bars(parts: pd.DataFrame, labels: Sequence[str], colours: Sequence[int], name: str, *, broad: bool) -> Drawing:
+    """A horizontal bar per label, in their order, stacked of its parts, the sum beside it.
+
+    *parts* has a row per `label` and `part` with its `value` and what it is in words, `told`; *colours* are the numbers
+    of the style sheet's colours, for each part in the order of the first appearance. *name* is unique on the page; a
+    *broad* chart has a laptop's window to itself.
+    """
+    sums = parts.groupby("label", sort=False).agg(
+        value=("value", "sum"), end=("value", lambda v: v.clip(lower=0).sum())
+    )
+    sums = sums.reset_index().assign(told=lambda rows: rows["value"].map(lambda value: f"{value:,.2f}"))
+
+    def chart(width: int) -> alt.LayerChart:
+        across = alt.Axis(title=None, format=",~s", tickCount=width // 110, domain=False, ticks=False)
+        down = alt.Axis(title=None, domain=False, ticks=False, labelLimit=width * 2 // 5, labelPadding=6)
+        y = alt.Y("label:N", sort=list(labels), axis=down)
+        room = alt.Scale(domainMax=max(1.2 * sums["end"].max(), 0.01), nice=False)  # for the sums beside the bars
+        drawn = _marks(parts, colours).encode(x=alt.X("sum(value):Q", axis=across, scale=room), y=y)
+        text = alt.Chart(sums).mark_text(align="left", dx=5, color=_INK, aria=False)
+        return alt.layer(drawn, text.encode(x="end:Q", y=y, text="told:N")).properties(
+            width=width, height=_ROW * len(labels)
+        )
+
+    return _drawing(chart, name, BROAD if broad else WIDE)
+
+
+def columns(parts: pd.DataFrame, labels: Sequence[str], colours: Sequence[int], name: str, *, broad: bool) -> Drawing:
+    """A column per label, a day each, stacked of its parts; else as `bars`."""
+
+    def chart(width: int) -> alt.Chart:
+        across = alt.Axis(
+            title=None, domainColor=_FAINT, ticks=False, labelOverlap="greedy", labelAngle=0, labelSeparation=6
+        )
+        up = alt.Axis(title=None, format=",~s", tickCount=5, domain=False, ticks=False)
+        thick = 0.72 * (width - 50) / len(labels)
+        return (
+            _marks(parts, colours, thick)
+            .encode(
+                x=alt.X("label:O", scale=alt.Scale(domain=list(labels)), axis=across), y=alt.Y("sum(value):Q", axis=up)
+            )
+            .properties(width=width, height=_COLUMNS_HEIGHT)
+        )
+
+    return _drawing(chart, name, BROAD if broad else WIDE)
+
+
+def _marks(parts: pd.DataFrame, colours: Sequence[int], thick: float = 16) -> alt.Chart:
+    named = list(parts["part"].unique())
+    scale = alt.Scale(domain=named, range=[f"#f0f0{number:02}" for number in colours])
+    ordered = parts.assign(order=parts["part"].map(named.index))
+    return (
+        alt.Chart(ordered)
+        .mark_bar(size=thick)
+        .encode(
+            color=alt.Color("part:N", scale=scale, legend=None),
+            order="order:Q",
+            description="told:N",
+        )
+    )
+
+
+def _drawing(chart: Callable[[int], alt.Chart | alt.LayerChart], name: str, wide: int) -> Drawing:
+    return Drawing(*(_svg(chart(width), f"{name}-{width}") for width in (wide, NARROW)))
+
+
+def _svg(chart: alt.Chart | alt.LayerChart, name: str) -> str:
+    """*chart* as an SVG element that can stand in a page beside others."""
+    text = {"labelColor": _INK, "labelFontSize": 12, "gridColor": _FAINT}
+    sized = chart.properties(autosize=alt.AutoSizeParams(type="fit-x", contains="padding"), padding=_PADDING)
+    spec = (
+        sized.configure(background="transparent")
+        .configure_axis(**text)
+        .configure_view(stroke=None)
+        .configure_text(fontSize=12)
+    )
+    root = ElementTree.fromstring(vl_convert.vegalite_to_svg(spec.to_dict()))  # noqa: S314  what we have just made
+    for element in root.iter():
+        _adapt(element, name)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _adapt(element: ElementTree.Element, name: str) -> None:
+    """Give *element* the style sheet's colours, an ID that no other chart has, and its value in words on hovering."""
+    for key, value in list(element.attrib.items()):
+        if key in ("fill", "stroke"):
+            element.set(key, _COLOURS.get(value, value))
+        elif key == "id":
+            element.set(key, f"{name}-{value}")
+        elif key in ("clip-path", "mask"):
+            element.set(key, _REFERENCE.sub(lambda found: f"url(#{name}-{found['id']})", value))
+        elif key == f"{{{_XLINK}}}href":
+            element.set(key, value.replace("#", f"#{name}-", 1))
+    if element.get("role") == "graphics-symbol" and element.get("aria-label"):
+        title = ElementTree.Element(f"{{{_SVG}}}title")
+        title.text = element.get("aria-label")
+        element.insert(0, title)
+
+
+ElementTree.register_namespace("", _SVG)
+ElementTree.register_namespace("xlink", _XLINK)
