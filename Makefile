@@ -103,4 +103,4 @@ lock: ## compile the locks again from pyproject.toml and the *.in (needs uv)
 	  --output-file focus/requirements.lock
 
 clean: ## remove what make and the tests left
-	rm -rf $(VENV) $(FOCUS_VENV) chargeback-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(FOCUS_VENV) chargeback-demo test-artefacts build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

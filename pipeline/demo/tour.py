@@ -19,6 +19,7 @@ from pipeline.errors import ChargebackError
 from pipeline.window import rfc3339
 
 _REPORTS = ("job", "virtual-cluster")
+_DASHBOARD = "dashboard.html"
 _FORMATS = ("csv", "json")
 _PREPARATION = ("collect", "publish", "verify")
 
@@ -45,6 +46,8 @@ def tour(directory: Path, *, serve: bool) -> None:
                 beside.submit(_run, stack, None, "report", "--by", by, "--format", form, "-o", f"{reports / by}.{form}")
                 for by, form in product(_REPORTS, _FORMATS)
             ]
+            page = str(reports / _DASHBOARD)
+            files.append(beside.submit(_run, stack, None, "report", "--format", "html", "-o", page))
             for by in _REPORTS:
                 _run(stack, console, "report", "--by", by, stdout=stdout)
         for file in files:
@@ -85,6 +88,7 @@ def _say_where(directory: Path, console: Console) -> None:
     console.print(
         f"""
 The data lies in {directory}: the lake and the bill in s3/, the reports in reports/ (CSV and JSON).
+The dashboard is one file; open it in a browser: {directory / "reports" / _DASHBOARD}
 A second run changes nothing there. Try next:
 
   chargeback demo --serve     leave the stack up, and query it with any client:
