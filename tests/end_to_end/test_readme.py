@@ -47,7 +47,7 @@ def test_each_command_works_in_the_demo(command: str, demo: dict[str, str], tmp_
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout or (tmp_path / "virtual-clusters.json").stat().st_size > 0
+    assert done.stdout or any(written.stat().st_size > 0 for written in tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("query", blocks("sql"))
