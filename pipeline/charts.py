@@ -19,6 +19,8 @@ _PADDING = {"left": 14, "right": 4, "top": 4, "bottom": 4}  # left: a browser's 
 _COLUMNS_HEIGHT = 220
 _INK, _FAINT = "#f0f00e", "#f0f00f"  # stand for the style sheet's colours, as do those of the parts
 _COLOURS = {_INK: "var(--ink)", _FAINT: "var(--line)"} | {f"#f0f0{n:02}": f"var(--part-{n})" for n in range(PARTS + 1)}
+_Drawn = alt.Chart | alt.LayerChart | alt.FacetChart
+
 _REFERENCE = re.compile(r"url\(#(?P<id>[^)]+)\)")
 
 
@@ -42,7 +44,7 @@ def bars(parts: pd.DataFrame, labels: Sequence[str], colours: Sequence[int], nam
     )
     sums = sums.reset_index().assign(told=lambda rows: rows["value"].map(lambda value: f"{value:,.2f}"))
 
-    def chart(width: int) -> alt.LayerChart:
+    def chart(width: int) -> _Drawn:
         across = alt.Axis(title=None, format=",~s", tickCount=width // 110, domain=False, ticks=False)
         down = alt.Axis(title=None, domain=False, ticks=False, labelLimit=width * 2 // 5, labelPadding=6)
         y = alt.Y("label:N", sort=list(labels), axis=down)
@@ -59,7 +61,7 @@ def bars(parts: pd.DataFrame, labels: Sequence[str], colours: Sequence[int], nam
 def columns(parts: pd.DataFrame, labels: Sequence[str], colours: Sequence[int], name: str, *, broad: bool) -> Drawing:
     """A column per label, a day each, stacked of its parts; else as `bars`."""
 
-    def chart(width: int) -> alt.Chart:
+    def chart(width: int) -> _Drawn:
         across = alt.Axis(
             title=None, domainColor=_FAINT, ticks=False, labelOverlap="greedy", labelAngle=0, labelSeparation=6
         )
@@ -80,22 +82,17 @@ def _marks(parts: pd.DataFrame, colours: Sequence[int], thick: float = 16) -> al
     named = list(parts["part"].unique())
     scale = alt.Scale(domain=named, range=[f"#f0f0{number:02}" for number in colours])
     ordered = parts.assign(order=parts["part"].map(named.index))
-    return (
-        alt.Chart(ordered)
-        .mark_bar(size=thick)
-        .encode(
-            color=alt.Color("part:N", scale=scale, legend=None),
-            order="order:Q",
-            description="told:N",
-        )
+    drawn: alt.Chart = alt.Chart(ordered).mark_bar(size=thick)
+    return drawn.encode(
+        color=alt.Color("part:N", scale=scale, legend=None), order="order:Q", description="told:N"
     )
 
 
-def _drawing(chart: Callable[[int], alt.Chart | alt.LayerChart], name: str, wide: int) -> Drawing:
+def _drawing(chart: Callable[[int], _Drawn], name: str, wide: int) -> Drawing:
     return Drawing(*(_svg(chart(width), f"{name}-{width}") for width in (wide, NARROW)))
 
 
-def _svg(chart: alt.Chart | alt.LayerChart, name: str) -> str:
+def _svg(chart: _Drawn, name: str) -> str:
     """*chart* as an SVG element that can stand in a page beside others."""
     text = {"labelColor": _INK, "labelFontSize": 12, "gridColor": _FAINT}
     sized = chart.properties(autosize=alt.AutoSizeParams(type="fit-x", contains="padding"), padding=_PADDING)

@@ -242,7 +242,7 @@ def _trends(found: pd.DataFrame, visual: Visual, days: tuple[date, ...]) -> pd.D
     by_key = found.groupby(keys, dropna=False)
     rows = by_key[list(sums(visual))].sum(min_count=1).reset_index()
     trend = [[float(day) for day in _by_day(part, money, days)] for _, part in by_key]
-    return rows.assign(**{TREND: trend})
+    return rows.assign(**{TREND: pd.Series(trend, dtype=object)})
 
 
 def _by_day(part: pd.DataFrame, money: str, days: tuple[date, ...]) -> pd.Series:
@@ -276,7 +276,7 @@ def _followed(rows: pd.DataFrame, visual: Visual, key: str) -> pd.DataFrame:
         cost=rows.groupby(groups, dropna=False)["0"].transform("sum"),
         natural=rows[key].map(_natural, na_action="ignore"),
     ).sort_values(["cost", *groups, "natural"], ascending=[False, *(True for _ in groups), True], ignore_index=True)
-    change = order.groupby(groups, dropna=False)[last].pct_change(fill_method=None)
+    change = order.groupby(groups, dropna=False)[last].pct_change()
     return order.drop(columns=["cost", "natural"]).assign(**{CHANGE: change})
 
 

@@ -272,7 +272,7 @@ def _rank(name: str) -> str:
 
 def _number(value: object, unit: Unit, mark: str = "") -> Cell:
     text = told(value, unit)
-    is_known = value is not None and not pd.isna(value)
+    is_known = value is not None and not pd.isna(value)  # type: ignore[call-overload]
     return Cell(text, float(str(value)) if is_known else None, f"number {mark}".strip())
 
 

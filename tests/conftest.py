@@ -23,7 +23,7 @@ Loader.FILE_LOADER_CLASS = staticmethod(lambda: _models)  # type: ignore[assignm
 
 CLUSTER_ARN = "arn:aws:eks:us-east-1:111122223333:cluster/analytics-prod"
 ASK_THE_DEMO = (
-    "end_to_end/test_dashboard.py",
+    "test_dashboard_page.py",
     "test_demo.py",
     "test_demo_doctor.py",
     "test_demo_examples.py",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page
 
 ARTEFACTS = Path(__file__).parents[2] / "test-artefacts"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -25,6 +25,11 @@ class Opened:
     said: list[str] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
     dialogs: list[str] = field(default_factory=list)
+
+    def dismiss(self, dialog: "Dialog") -> None:
+        """Close a *dialog*, and remember it."""
+        self.dialogs.append(dialog.message)
+        dialog.dismiss()
 
     @property
     def overflow(self) -> int:
@@ -53,7 +58,7 @@ def opened(browser: "Browser", file: Path, window: dict[str, int], scheme: str) 
     found.page.on("console", lambda message: found.said.append(message.text))
     found.page.on("pageerror", lambda error: found.said.append(str(error)))
     found.page.on("request", lambda request: found.requested.append(request.url))
-    found.page.on("dialog", lambda dialog: (found.dialogs.append(dialog.message), dialog.dismiss()))
+    found.page.on("dialog", found.dismiss)
     found.page.goto(file.as_uri())
     yield found
     context.close()
