@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import click
 
 from pipeline.errors import ChargebackError, ConfigurationError, UsageError, gravest
-from pipeline.options import INSTANT, MONTH, PLACE, acts_at, clock, month_option
+from pipeline.options import INSTANT, MONTH, PERIODS, PLACE, acts_at, clock, month_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.bill_delivery import Following
     from pipeline.models import Location
     from pipeline.month import Month
+    from pipeline.period import Periods
     from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -193,6 +194,7 @@ def verify(month: "Month | None", now: datetime) -> None:
     "label:<key>, endpoint, node-pool, instance-type, instance-family, architecture, capacity-type or spark-role.",
 )
 @month_option
+@click.option("--compare", "periods", type=PERIODS, help="What changed: two days, ISO weeks (2026-W41) or months.")
 @click.option("--top", type=click.IntRange(0), default=25, show_default=True, help="Rows of a table; 0 shows all.")
 @click.option(
     "--format",
@@ -204,8 +206,21 @@ def verify(month: "Month | None", now: datetime) -> None:
 )
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
 @acts_at
-def report(by: str, month: "Month | None", top: int, form: str, output: Path | None, now: datetime) -> None:
-    """Show what was spent, by one dimension."""
+def report(
+    by: str,
+    month: "Month | None",
+    periods: "Periods | None",
+    top: int,
+    form: str,
+    output: Path | None,
+    now: datetime,
+) -> None:
+    """Show what was spent, by one dimension; or with --compare what changed by job, virtual-cluster or cost-center."""
+    if periods is not None:
+        if month is not None:
+            raise UsageError("--compare names its own months: leave out --month.")
+        _compare(by, periods, top, form, output)
+        return
     if form == "html":
         _write_dashboard(month, top, output, now)
         return
@@ -323,6 +338,32 @@ def _fail_for_refused(following: "Following | None") -> None:
     """A month of the bill that was refused fails the run, once all else is done."""
     if following is not None and following.refused:
         raise gravest(following.refused)
+
+
+def _compare(by: str, periods: "Periods", top: int, form: str, output: Path | None) -> None:
+    from pipeline import analytics, connections
+    from pipeline.comparison import compared, comparison
+    from pipeline.comparison_output import comparison_csv, comparison_json, comparison_table
+    from pipeline.output import plain
+    from pipeline.settings import LakeSettings
+
+    compared(by)
+    if form not in ("table", "csv", "json"):
+        raise UsageError(f"A comparison has no format {form!r}; there are table, csv and json.")
+    settings = _settings(LakeSettings)
+    found = comparison(analytics.published(settings, connections.session(settings)), by, periods)
+    if form == "table" and output is None:
+        _show(comparison_table(found, top))
+        return
+    text = {
+        "table": lambda: plain(comparison_table(found, top)),
+        "csv": lambda: comparison_csv(found),
+        "json": lambda: comparison_json(found),
+    }[form]()
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
 
 
 def _show(table: "Table") -> None:

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from pipeline.models import Location
 from pipeline.month import Month
+from pipeline.period import Periods
 from pipeline.window import parse_instant
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -45,6 +46,21 @@ class MonthOf(click.ParamType[Month]):
             self.fail(f"{error}.", param, ctx)
 
 
+class PeriodsOf(click.ParamType[Periods]):
+    """Two periods, written A..B."""
+
+    name = "a..b"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Periods:  # noqa: ANN401
+        """Read *value*; what cannot be read is a usage error."""
+        if isinstance(value, Periods):
+            return value
+        try:
+            return Periods.parse(value)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
 class Place(click.ParamType[Location]):
     """A folder on S3."""
 
@@ -62,6 +78,7 @@ class Place(click.ParamType[Location]):
 
 INSTANT = Instant()
 MONTH = MonthOf()
+PERIODS = PeriodsOf()
 PLACE = Place()
 
 

@@ -45,7 +45,7 @@ DIMENSIONS: Mapping[str, Dimension] = {
     "spark-role": Dimension("cost_ledger", ("spark_role",)),
 }
 
-_CATEGORIES = (
+CATEGORIES = (
     "compute",
     "emr_uplift",
     "storage",
@@ -60,7 +60,7 @@ _CATEGORIES = (
     "other_service",
     "unattributed",
 )
-_STATES = ("estimated", "provisional", "final")
+STATES = ("estimated", "provisional", "final")
 
 
 @dataclass(frozen=True)
@@ -134,16 +134,16 @@ def report(warehouse: Warehouse, by: str, month: Month) -> Report:
             f"The costs of {month} are in several currencies, {', '.join(currencies)}: they have no sum. "
             "Have the export deliver one currency for each payer and period."
         )
-    categories = tuple(category for category in _CATEGORIES if category in set(costs["cost_category"]))
+    categories = tuple(category for category in CATEGORIES if category in set(costs["cost_category"]))
     rows = _pivot(costs, list(keys), categories, sums)
     states = {
-        state: float(costs["cost"][costs[STATE] == state].sum()) for state in _STATES if state in set(costs[STATE])
+        state: float(costs["cost"][costs[STATE] == state].sum()) for state in STATES if state in set(costs[STATE])
     }
     currency = currencies[0] if currencies else "USD"
-    return Report(by, month, currency, keys, categories, rows, states, _reconciliation(warehouse, month), sums)
+    return Report(by, month, currency, keys, categories, rows, states, reconciliation(warehouse, month), sums)
 
 
-def _reconciliation(warehouse: Warehouse, month: Month) -> Reconciliation | None:
+def reconciliation(warehouse: Warehouse, month: Month) -> Reconciliation | None:
     """The sums of every payer's bill of *month*; None where there is none."""
     parts = ("allocated", "idle", "shared", "unattributed", "out_of_scope", "bill_effective")
     sums = [func.sum(column(f"{part}_cost", Double)).label(part) for part in parts]
@@ -185,4 +185,4 @@ def _pivot(costs: pd.DataFrame, keys: list[str], categories: tuple[str, ...], su
 
 
 def _states(states: "pd.Series[str]") -> str:
-    return "+".join(state for state in _STATES if state in set(states))
+    return "+".join(state for state in STATES if state in set(states))

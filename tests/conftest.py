@@ -25,6 +25,7 @@ CLUSTER_ARN = "arn:aws:eks:us-east-1:111122223333:cluster/analytics-prod"
 ASK_THE_DEMO = (
     "test_dashboard_page.py",
     "test_demo.py",
+    "test_demo_comparison.py",
     "test_demo_doctor.py",
     "test_demo_examples.py",
     "test_demo_ledger.py",

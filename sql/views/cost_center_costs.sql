@@ -17,7 +17,13 @@ sums AS (
         SUM(effective_cost) AS effective_cost,
         SUM(billed_cost) AS billed_cost,
         SUM(list_cost) AS list_cost,
-        SUM(distributed_cost) AS distributed_cost
+        SUM(distributed_cost) AS distributed_cost,
+        SUM(savings) AS savings,
+        SUM(cpu_core_hours) AS cpu_core_hours,
+        SUM(cpu_core_usage_hours) AS cpu_core_usage_hours,
+        SUM(ram_gib_hours) AS ram_gib_hours,
+        SUM(ram_gib_usage_hours) AS ram_gib_usage_hours,
+        SUM(gpu_hours) AS gpu_hours
     FROM cost_center_entries
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 )
@@ -39,6 +45,12 @@ SELECT
     sums.list_cost,
     sums.distributed_cost,
     COALESCE(markups.factor, 1e0) AS factor,
-    (sums.effective_cost + sums.distributed_cost) * COALESCE(markups.factor, 1e0) AS charged_cost
+    (sums.effective_cost + sums.distributed_cost) * COALESCE(markups.factor, 1e0) AS charged_cost,
+    sums.savings,
+    sums.cpu_core_hours,
+    sums.cpu_core_usage_hours,
+    sums.ram_gib_hours,
+    sums.ram_gib_usage_hours,
+    sums.gpu_hours
 FROM sums
 LEFT JOIN policy_markups AS markups ON sums.cost_center = markups.cost_center

@@ -68,6 +68,18 @@ costs AS (
         SUM(ledger.effective_cost) AS effective_cost,
         SUM(ledger.billed_cost) AS billed_cost,
         SUM(ledger.list_cost) AS list_cost,
+        -- Only rows that have both: what is not known is no saving, and a tax or a credit has no list price.
+        SUM(
+            CASE
+                WHEN COALESCE(ledger.line_class, '') NOT IN ('tax', 'credit', 'refund')
+                    THEN ledger.list_cost - ledger.effective_cost
+            END
+        ) AS savings,
+        SUM(ledger.cpu_core_hours) AS cpu_core_hours,
+        SUM(ledger.cpu_core_usage_hours) AS cpu_core_usage_hours,
+        SUM(ledger.ram_gib_hours) AS ram_gib_hours,
+        SUM(ledger.ram_gib_usage_hours) AS ram_gib_usage_hours,
+        SUM(ledger.gpu_hours) AS gpu_hours,
         -- Of what is distributed itself, nobody's share is measured.
         SUM(
             CASE
@@ -116,6 +128,12 @@ sided AS (
         CASE WHEN sides.is_direct THEN costs.effective_cost END AS direct_cost,
         CASE WHEN sides.is_direct THEN costs.billed_cost END AS billed_cost,
         CASE WHEN sides.is_direct THEN costs.list_cost END AS list_cost,
+        CASE WHEN sides.is_direct THEN costs.savings END AS savings,
+        CASE WHEN sides.is_direct THEN costs.cpu_core_hours END AS cpu_core_hours,
+        CASE WHEN sides.is_direct THEN costs.cpu_core_usage_hours END AS cpu_core_usage_hours,
+        CASE WHEN sides.is_direct THEN costs.ram_gib_hours END AS ram_gib_hours,
+        CASE WHEN sides.is_direct THEN costs.ram_gib_usage_hours END AS ram_gib_usage_hours,
+        CASE WHEN sides.is_direct THEN costs.gpu_hours END AS gpu_hours,
         CASE
             WHEN costs.pool = sides.pool
                 AND costs.cost_category = sides.cost_category
@@ -146,6 +164,12 @@ stakes AS (
         SUM(direct_cost) AS direct_cost,
         SUM(billed_cost) AS billed_cost,
         SUM(list_cost) AS list_cost,
+        SUM(savings) AS savings,
+        SUM(cpu_core_hours) AS cpu_core_hours,
+        SUM(cpu_core_usage_hours) AS cpu_core_usage_hours,
+        SUM(ram_gib_hours) AS ram_gib_hours,
+        SUM(ram_gib_usage_hours) AS ram_gib_usage_hours,
+        SUM(gpu_hours) AS gpu_hours,
         SUM(pool_cost) AS pool_cost,
         GREATEST(SUM(CASE WHEN pool = 'idle' THEN shared_compute_cost ELSE compute_cost END), 0e0) AS caused_cost
     FROM sided
@@ -211,6 +235,12 @@ SELECT
     CASE WHEN entry = 'direct' THEN direct_cost ELSE 0e0 END AS effective_cost,
     billed_cost,
     list_cost,
-    distributed_cost
+    distributed_cost,
+    savings,
+    cpu_core_hours,
+    cpu_core_usage_hours,
+    ram_gib_hours,
+    ram_gib_usage_hours,
+    gpu_hours
 FROM entries
 WHERE entry = 'direct' OR distributed_cost <> 0e0
