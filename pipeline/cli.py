@@ -256,6 +256,33 @@ def report(
 
 
 @cli.command()
+@month_option
+@click.option("--cost-center", help="The statement of this cost center alone.")
+@click.option("--format", "form", type=click.Choice(["html", "csv"]), default="html", show_default=True)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
+@acts_at
+def statement(month: "Month | None", cost_center: str | None, form: str, output: Path | None, now: datetime) -> None:
+    """Tell what each cost center is charged for a month, to the cent."""
+    from pipeline import analytics, connections
+    from pipeline.report import newest_month
+    from pipeline.settings import LakeSettings
+    from pipeline.statement import statement as statement_of
+    from pipeline.statement_output import statement_csv, statement_html
+
+    settings = _settings(LakeSettings)
+    warehouse = analytics.published(settings, connections.session(settings))
+    month = month or newest_month(warehouse)
+    if month is None:
+        raise UsageError("There is no data yet: collect first.")
+    found = statement_of(warehouse, month, cost_center, now)
+    text = statement_html(found) if form == "html" else statement_csv(found)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+
+
+@cli.command()
 @click.option("--skip-emr", is_flag=True, help="Do not ask EMR, as `collect --skip-emr` does not.")
 @click.option("--collect-only", is_flag=True, help="Leave out Glue, Athena and the bill: `collect` needs none of them.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)

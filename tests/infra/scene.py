@@ -134,6 +134,8 @@ def _act(scene: Scene, estate: Estate) -> None:
     scene.run("refresh", later=timedelta(days=3))
     scene.run("verify")
     scene.run("report", "--by", "job")
+    scene.run("report", "--by", "cost-center", "--compare", "2026-10-13..2026-10-14", key="report")
+    scene.run("statement", "--month", _MONTH, key="report")
     scene.run("doctor")
     scene.run("doctor", "--collect-only", key="doctor-of-collecting")
 

@@ -1,0 +1,254 @@
+"""Statements: what each cost center is charged for a month, to the cent."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Double, Select, String, column, func, literal_column, select, table
+
+from pipeline.errors import ContractError, UsageError
+from pipeline.month import Month
+from pipeline.report import CATEGORIES, STATES, Reconciliation, reconciliation
+from pipeline.rounding import apportioned, rounded
+from pipeline.warehouse import Warehouse
+
+CENTS = 2
+"""Decimal places of a statement's amounts."""
+
+_NOTHING = Decimal().scaleb(-CENTS)
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a cost center is charged of one *category*; *savings* are told beside it, and are no part of it."""
+
+    category: str
+    direct: Decimal
+    distributed: Decimal
+    markup: Decimal
+    savings: Decimal
+
+    @property
+    def charged(self) -> Decimal:
+        """Direct and distributed cost with the markup."""
+        return self.direct + self.distributed + self.markup
+
+
+@dataclass(frozen=True)
+class Center:
+    """A cost center's *lines*, by category; *states* say how much of its direct cost is in which state."""
+
+    name: str
+    factor: float
+    lines: tuple[Line, ...]
+    states: Mapping[str, Decimal]
+
+    def total(self, amount: str) -> Decimal:
+        """The sum of the column called *amount*."""
+        return sum((getattr(line, amount) for line in self.lines), _NOTHING)
+
+    def of_category(self, category: str) -> Decimal:
+        """What is direct of one category."""
+        return sum((line.direct for line in self.lines if line.category == category), _NOTHING)
+
+
+@dataclass(frozen=True)
+class Footer:
+    """How the direct cost of all cost centers, *direct*, and the month's *bill* come to each other.
+
+    *estimated* is not in the bill yet. *unexplained* is what rounding leaves, a few cents; more means that ledger and
+    bill disagree, as *difference* does.
+    """
+
+    direct: Decimal
+    estimated: Decimal
+    allocated: Decimal
+    idle: Decimal
+    shared: Decimal
+    unattributed: Decimal
+    out_of_scope: Decimal
+    difference: Decimal
+
+    @property
+    def bill(self) -> Decimal:
+        """The whole bill, amortized."""
+        return self._of_clusters + self.out_of_scope + self.difference
+
+    @property
+    def unexplained(self) -> Decimal:
+        """What the parts in the bill and the estimated cost lack of the direct cost."""
+        return self.direct - self.estimated - self._of_clusters
+
+    @property
+    def _of_clusters(self) -> Decimal:
+        return self.allocated + self.idle + self.shared + self.unattributed
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What *centers* are charged for the billing period *month* in *currency*, as it was known at *told_at*.
+
+    *centers* are all, dearest first, or the one that was asked for. *footer* is about all of them, and None while the
+    month has no bill.
+    """
+
+    month: Month
+    currency: str
+    told_at: datetime
+    is_of_one: bool
+    centers: tuple[Center, ...]
+    states: Mapping[str, Decimal]
+    footer: Footer | None
+
+    @property
+    def state(self) -> str | None:
+        """The state of what is least settled; None while there is no cost."""
+        return next((state for state in STATES if state in self.states), None)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the month was over when this was told."""
+        return self.told_at.date() >= self.month.end
+
+    def total(self, amount: str) -> Decimal:
+        """The sum of the column called *amount* over the centers that it shows."""
+        return sum((center.total(amount) for center in self.centers), _NOTHING)
+
+
+def statement(warehouse: Warehouse, month: Month, cost_center: str | None, now: datetime) -> Statement:
+    """Ask *warehouse* what was charged for *month*, to *cost_center* or to all.
+
+    Raises:
+        UsageError: the month has cost, and none of it is that cost center's.
+        ContractError: the month's costs are in several currencies.
+    """
+    costs = warehouse.frame(_question(month), f"The statement of {month}")
+    currencies = sorted(costs["currency"].unique())
+    if len(currencies) > 1:
+        raise ContractError(
+            f"The costs of {month} are in several currencies, {', '.join(currencies)}: they have no sum. "
+            "Have the export deliver one currency for each payer and period."
+        )
+    records = costs.to_dict("records")
+    centers = stated(records)
+    states = _states(centers)
+    bill = reconciliation(warehouse, month)
+    shown = _chosen(centers, cost_center, month)
+    return Statement(
+        month,
+        currencies[0] if currencies else "USD",
+        now,
+        cost_center is not None,
+        shown,
+        states,
+        None if bill is None else footer(bill, centers, states),
+    )
+
+
+def stated(records: Sequence[Mapping[Any, Any]]) -> tuple[Center, ...]:
+    """What each cost center is charged, rounded so that everything adds up, dearest center first.
+
+    *records* have a center's `cost_center`, `cost_category`, `cost_state` and `factor`, and the sums `direct`,
+    `distributed`, `charged` and `savings`. Each part is rounded over all centers first, and then within each of them:
+    so distributed cost still comes to nothing, direct cost is the ledger's, and every line is within a cent.
+    """
+    cells = {part: _in_cents(_summed(records, "cost_category", amount)) for part, amount in _AMOUNTS.items()}
+    states = _in_cents(_summed(records, "cost_state", _AMOUNTS["direct"]))
+    factors = {record["cost_center"]: float(record["factor"]) for record in records}
+    centers = [
+        Center(
+            name, factor, _lines(cells, name), {state: states[name, state] for state in STATES if states[name, state]}
+        )
+        for name, factor in factors.items()
+    ]
+    return tuple(sorted(centers, key=lambda center: (-center.total("charged"), center.name)))
+
+
+def footer(bill: Reconciliation, centers: Iterable[Center], states: Mapping[str, Decimal]) -> Footer:
+    """Set the direct cost of all *centers* beside the *bill*, whose parts are rounded so that they are the whole."""
+    parts = (bill.allocated, bill.idle, bill.shared, bill.unattributed, bill.out_of_scope, bill.difference)
+    cents = apportioned([Fraction(part) for part in parts], CENTS, rounded(Fraction(bill.bill), CENTS))
+    direct = sum((center.total("direct") for center in centers), _NOTHING)
+    return Footer(direct, states.get("estimated", _NOTHING), *cents)
+
+
+def _lines(cells: Mapping[str, Mapping[tuple[str, str], Decimal]], center: str) -> tuple[Line, ...]:
+    """A line for each category of which a center has at least a cent of anything."""
+    categories = {category for name, category in cells["direct"] if name == center}
+    in_order = sorted(categories, key=lambda name: (CATEGORIES.index(name) if name in CATEGORIES else 99, name))
+    lines = [Line(category, **{part: cells[part][center, category] for part in _AMOUNTS}) for category in in_order]
+    return tuple(line for line in lines if any((line.direct, line.distributed, line.markup, line.savings)))
+
+
+def _in_cents(cells: Mapping[tuple[str, str], Fraction]) -> dict[tuple[str, str], Decimal]:
+    """Round the amounts of each center's cells: first what the centers have, then what is in their cells."""
+    by_center: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for cell in sorted(cells):
+        by_center[cell[0]].append(cell)
+    sums = [sum((cells[cell] for cell in own), Fraction()) for own in by_center.values()]
+    found: dict[tuple[str, str], Decimal] = defaultdict(lambda: _NOTHING)
+    for own, total in zip(by_center.values(), apportioned(sums, CENTS), strict=True):
+        found.update(zip(own, apportioned([cells[cell] for cell in own], CENTS, total), strict=True))
+    return found
+
+
+def _summed(
+    records: Iterable[Mapping[Any, Any]], by: str, amount: Callable[[Mapping[Any, Any]], Fraction]
+) -> dict[tuple[str, str], Fraction]:
+    sums: dict[tuple[str, str], Fraction] = defaultdict(Fraction)
+    for record in records:
+        sums[record["cost_center"], record[by]] += amount(record)
+    return sums
+
+
+def _amount(record: Mapping[Any, Any], name: str) -> Fraction:
+    return Fraction() if pd.isna(record[name]) else Fraction(float(record[name]))
+
+
+_AMOUNTS: Mapping[str, Callable[[Mapping[Any, Any]], Fraction]] = {
+    "direct": lambda record: _amount(record, "direct"),
+    "distributed": lambda record: _amount(record, "distributed"),
+    "markup": lambda record: _amount(record, "charged") - _amount(record, "direct") - _amount(record, "distributed"),
+    "savings": lambda record: _amount(record, "savings"),
+}
+
+
+def _states(centers: Iterable[Center]) -> dict[str, Decimal]:
+    sums: dict[str, Decimal] = defaultdict(lambda: _NOTHING)
+    for center in centers:
+        for state, cost in center.states.items():
+            sums[state] += cost
+    return {state: sums[state] for state in STATES if state in sums}
+
+
+def _chosen(centers: tuple[Center, ...], cost_center: str | None, month: Month) -> tuple[Center, ...]:
+    found = tuple(center for center in centers if cost_center in (None, center.name))
+    if centers and not found:
+        raise UsageError(
+            f"{month} has no cost of a cost center {cost_center!r}; there are "
+            f"{', '.join(sorted(center.name for center in centers))}."
+        )
+    return found
+
+
+def _question(month: Month) -> Select[*tuple[Any, ...]]:
+    """The sums of a billing period: what the bill of the month has, whatever day it names, and what is estimated."""
+    grouped = [column(name, String) for name in ("cost_center", "cost_category", "cost_state", "currency")]
+    sums = {
+        "direct": "effective_cost", "distributed": "distributed_cost", "charged": "charged_cost", "savings": "savings"
+    }  # fmt: skip
+    return (
+        select(
+            *grouped,
+            func.max(column("factor", Double)).label("factor"),
+            *(func.sum(column(of, Double)).label(name) for name, of in sums.items()),
+        )
+        .select_from(table("cost_center_costs"))
+        .where(column("billing_period", String) == literal_column(f"'{month}'"))
+        .group_by(*(literal_column(str(position)) for position, _ in enumerate(grouped, start=1)))
+    )
