@@ -83,9 +83,7 @@ def _marks(parts: pd.DataFrame, colours: Sequence[int], thick: float = 16) -> al
     scale = alt.Scale(domain=named, range=[f"#f0f0{number:02}" for number in colours])
     ordered = parts.assign(order=parts["part"].map(named.index))
     drawn: alt.Chart = alt.Chart(ordered).mark_bar(size=thick)
-    return drawn.encode(
-        color=alt.Color("part:N", scale=scale, legend=None), order="order:Q", description="told:N"
-    )
+    return drawn.encode(color=alt.Color("part:N", scale=scale, legend=None), order="order:Q", description="told:N")
 
 
 def _drawing(chart: Callable[[int], _Drawn], name: str, wide: int) -> Drawing:

@@ -8,34 +8,34 @@ import signal
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from pipeline.errors import ChargebackError, ConfigurationError, UsageError, gravest
-from pipeline.options import INSTANT, MONTH, PERIODS, PLACE, acts_at, clock, month_option
+from pipeline.cli_reports import report, statement
+from pipeline.command import settings_for, show
+from pipeline.errors import ChargebackError, gravest
+from pipeline.options import INSTANT, MONTH, PLACE, acts_at, clock, month_option
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from pipeline.bill_delivery import Following
     from pipeline.models import Location
     from pipeline.month import Month
-    from pipeline.period import Periods
-    from pipeline.settings import Settings
 
 log = logging.getLogger(__name__)
 
 _INTERRUPTED = 130
 _TERMINATED = 143
 
-_SettingsKind = TypeVar("_SettingsKind", bound="Settings")
-
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="emr-eks-chargeback")
 def cli() -> None:
     """What every Spark job on a shared Amazon EKS cluster cost."""
+
+
+cli.add_command(report)
+cli.add_command(statement)
 
 
 @cli.command()
@@ -60,7 +60,7 @@ def collect(
     from pipeline.settings import CollectSettings
 
     without_pandas()
-    settings = _settings(CollectSettings)
+    settings = settings_for(CollectSettings)
     session = connections.session(settings)
     runs = [collected(settings, session, Asked(since, until, recollect, skip_emr), now)]
     if refreshes:
@@ -80,7 +80,7 @@ def publish(dry_run: bool, cur_location: "Location | None", now: datetime) -> No
     from pipeline.settings import LakeSettings, Settings
 
     if dry_run:
-        plain = _settings(Settings)
+        plain = settings_for(Settings)
         session = connections.session(plain)
         connections.policy(plain, session)  # whose mistakes are told before anything is published
         following = analytics.following(plain, session, cur_location)
@@ -92,7 +92,7 @@ def publish(dry_run: bool, cur_location: "Location | None", now: datetime) -> No
     from pipeline.lake import first_day
     from pipeline.progress import event_level, tracked
 
-    settings = _settings(LakeSettings)
+    settings = settings_for(LakeSettings)
     session = connections.session(settings)
     policy = connections.policy(settings, session)
     following = analytics.following(settings, session, cur_location)
@@ -121,7 +121,7 @@ def refresh(month: "Month | None", now: datetime) -> None:
     from pipeline.runs import require_success
     from pipeline.settings import LakeSettings
 
-    settings = _settings(LakeSettings)
+    settings = settings_for(LakeSettings)
     require_success(refreshed(settings, connections.session(settings), month, now, click.echo))
 
 
@@ -137,7 +137,7 @@ def status(since: datetime | None, until: datetime | None, form: str, now: datet
     from pipeline.settings import LakeSettings
     from pipeline.status import calendar
 
-    settings = _settings(LakeSettings)
+    settings = settings_for(LakeSettings)
     session = connections.session(settings)
     found = calendar(connections.lake(settings, session), connections.schedule(settings), now, since, until)
     errors: list[ChargebackError] = [*found.errors]
@@ -149,7 +149,7 @@ def status(since: datetime | None, until: datetime | None, form: str, now: datet
     if form == "json":
         click.echo(calendar_json(settings.cluster_arn.arn, found.days, ledger), nl=False)
     else:
-        _show(calendar_table(found.days, ledger))
+        show(calendar_table(found.days, ledger))
     if errors:
         raise gravest(errors)
 
@@ -168,7 +168,7 @@ def verify(month: "Month | None", now: datetime) -> None:
     from pipeline.verify import failures, figures
     from pipeline.verify import verify as verdicts_of
 
-    settings = _settings(LakeSettings)
+    settings = settings_for(LakeSettings)
     session = connections.session(settings)
     with running("verify", settings, session, now) as run:
         warehouse = analytics.published(settings, session)
@@ -178,108 +178,11 @@ def verify(month: "Month | None", now: datetime) -> None:
         verdicts = list(tracked(verdicts_of(warehouse, month, delivered, ledger), "Checking"))
         run.figures |= figures(verdicts)
         run.errors += failures(verdicts)
-        _show(verdict_table(verdicts, month))
+        show(verdict_table(verdicts, month))
         for verdict in verdicts:
             if verdict.broken:
-                _show(offenders_table(verdict))
+                show(offenders_table(verdict))
     require_success(run)
-
-
-@cli.command()
-@click.option(
-    "--by",
-    default="job",
-    show_default=True,
-    help="job, virtual-cluster, cost-center, pod, namespace, controller, "
-    "label:<key>, endpoint, node-pool, instance-type, instance-family, architecture, capacity-type or spark-role.",
-)
-@month_option
-@click.option("--compare", "periods", type=PERIODS, help="What changed: two days, ISO weeks (2026-W41) or months.")
-@click.option("--top", type=click.IntRange(0), default=25, show_default=True, help="Rows of a table; 0 shows all.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "csv", "json", "html"]),
-    default="table",
-    show_default=True,
-    help="html writes the dashboard, whose sheets show every dimension, to the file of -o.",
-)
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
-@acts_at
-def report(
-    by: str,
-    month: "Month | None",
-    periods: "Periods | None",
-    top: int,
-    form: str,
-    output: Path | None,
-    now: datetime,
-) -> None:
-    """Show what was spent, by one dimension; or with --compare what changed by job, virtual-cluster or cost-center."""
-    if periods is not None:
-        if month is not None:
-            raise UsageError("--compare names its own months: leave out --month.")
-        _compare(by, periods, top, form, output)
-        return
-    if form == "html":
-        _write_dashboard(month, top, output, now)
-        return
-    from rich.console import Console
-
-    from pipeline import analytics, connections
-    from pipeline.output import fitting_table, plain, reconciliation_table, report_csv, report_json, report_table
-    from pipeline.report import dimension, newest_month
-    from pipeline.report import report as report_of
-    from pipeline.settings import LakeSettings
-
-    dimension(by)
-    settings = _settings(LakeSettings)
-    warehouse = analytics.published(settings, connections.session(settings))
-    month = month or newest_month(warehouse)
-    if month is None:
-        raise UsageError("There is no data yet: collect first.")
-    found = report_of(warehouse, by, month)
-    console = Console()
-    bill = [reconciliation_table(found.reconciliation, found)] if found.reconciliation else []
-    if form == "table" and output is None and console.is_terminal:
-        console.print(fitting_table(found, top, console), *bill)
-        return
-    text = {
-        "table": lambda: plain(report_table(found, top), *bill),
-        "csv": lambda: report_csv(found),
-        "json": lambda: report_json(found),
-    }[form]()
-    if output is None:
-        click.echo(text, nl=False)
-    else:
-        output.write_text(text, encoding="utf-8")
-
-
-@cli.command()
-@month_option
-@click.option("--cost-center", help="The statement of this cost center alone.")
-@click.option("--format", "form", type=click.Choice(["html", "csv"]), default="html", show_default=True)
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file.")
-@acts_at
-def statement(month: "Month | None", cost_center: str | None, form: str, output: Path | None, now: datetime) -> None:
-    """Tell what each cost center is charged for a month, to the cent."""
-    from pipeline import analytics, connections
-    from pipeline.report import newest_month
-    from pipeline.settings import LakeSettings
-    from pipeline.statement import statement as statement_of
-    from pipeline.statement_output import statement_csv, statement_html
-
-    settings = _settings(LakeSettings)
-    warehouse = analytics.published(settings, connections.session(settings))
-    month = month or newest_month(warehouse)
-    if month is None:
-        raise UsageError("There is no data yet: collect first.")
-    found = statement_of(warehouse, month, cost_center, now)
-    text = statement_html(found) if form == "html" else statement_csv(found)
-    if output is None:
-        click.echo(text, nl=False)
-    else:
-        output.write_text(text, encoding="utf-8")
 
 
 @cli.command()
@@ -296,14 +199,14 @@ def doctor(skip_emr: bool, collect_only: bool, form: str, now: datetime) -> None
     from pipeline.progress import tracked
     from pipeline.settings import CollectSettings
 
-    settings = _settings(CollectSettings)
+    settings = settings_for(CollectSettings)
     logs.configure("ERROR")  # what a run warns of is among the findings
     every = probes(settings, now, clock(now), skip_emr=skip_emr, collect_only=collect_only)
     findings = [probe.run() for probe in tracked(every, "Probing", len(every))]
     if form == "json":
         click.echo(findings_json(settings.cluster_arn.arn, findings), nl=False)
     else:
-        _show(findings_table(findings, settings.cluster_arn.arn))
+        show(findings_table(findings, settings.cluster_arn.arn))
     error = failed(findings)
     if error is not None:
         raise error
@@ -327,82 +230,10 @@ def demo(directory: Path, serve: bool) -> None:
     tour(directory, serve=serve)
 
 
-def _write_dashboard(month: "Month | None", top: int, output: Path | None, now: datetime) -> None:
-    """Write the dashboard as one HTML file."""
-    if output is None:
-        raise UsageError("The dashboard is a file: name it, as in --format html -o chargeback.html.")
-    try:
-        from pipeline.page import page
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"--format html needs {error.name}, which is not installed. Install emr-eks-chargeback[html]."
-        ) from error
-    from pipeline import analytics, connections
-    from pipeline.dashboard import dashboard
-    from pipeline.plan import newest_whole_day
-    from pipeline.report import newest_month
-    from pipeline.settings import LakeSettings
-
-    settings = _settings(LakeSettings)
-    warehouse = analytics.published(settings, connections.session(settings))
-    month = month or newest_month(warehouse)
-    if month is None:
-        raise UsageError("There is no data yet: collect first.")
-    found = dashboard(warehouse, month, newest_whole_day(connections.schedule(settings), now))
-    output.write_text(page(found, top, now), encoding="utf-8")
-
-
-def _settings(kind: "type[_SettingsKind]") -> "_SettingsKind":
-    from pipeline import logs
-    from pipeline.settings import read_settings
-
-    settings = read_settings(kind)
-    logs.configure(settings.log_level)
-    return settings
-
-
 def _fail_for_refused(following: "Following | None") -> None:
     """A month of the bill that was refused fails the run, once all else is done."""
     if following is not None and following.refused:
         raise gravest(following.refused)
-
-
-def _compare(by: str, periods: "Periods", top: int, form: str, output: Path | None) -> None:
-    from pipeline import analytics, connections
-    from pipeline.comparison import compared, comparison
-    from pipeline.comparison_output import comparison_csv, comparison_json, comparison_table
-    from pipeline.output import plain
-    from pipeline.settings import LakeSettings
-
-    compared(by)
-    if form not in ("table", "csv", "json"):
-        raise UsageError(f"A comparison has no format {form!r}; there are table, csv and json.")
-    settings = _settings(LakeSettings)
-    found = comparison(analytics.published(settings, connections.session(settings)), by, periods)
-    if form == "table" and output is None:
-        _show(comparison_table(found, top))
-        return
-    text = {
-        "table": lambda: plain(comparison_table(found, top)),
-        "csv": lambda: comparison_csv(found),
-        "json": lambda: comparison_json(found),
-    }[form]()
-    if output is None:
-        click.echo(text, nl=False)
-    else:
-        output.write_text(text, encoding="utf-8")
-
-
-def _show(table: "Table") -> None:
-    from rich.console import Console
-
-    from pipeline.output import plain
-
-    console = Console()
-    if console.is_terminal:
-        console.print(table)
-    else:
-        click.echo(plain(table), nl=False)
 
 
 def _leave(code: int) -> NoReturn:

@@ -191,8 +191,13 @@ def _question(of: Compared, periods: Periods) -> Select[*tuple[Any, ...]]:
         distributed.label(_DISTRIBUTED),
         *(func.sum(column(name, Double)).label(name) for name in _HOURS),
     ]
-    positions = (literal_column(str(position)) for position, _ in enumerate(grouped, start=1))
-    return select(*grouped, *sums).select_from(table(of.mart)).where(_within(periods)).group_by(*positions)
+    positions = range(1, len(grouped) + 1)
+    return (
+        select(*grouped, *sums)
+        .select_from(table(of.mart))
+        .where(_within(periods))
+        .group_by(*(literal_column(str(position)) for position in positions))
+    )
 
 
 def _days(of: Compared, periods: Periods) -> Select[*tuple[Any, ...]]:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -150,7 +150,7 @@ def _columns(statement: Statement) -> tuple[str, ...]:
     return _COLUMNS if has_markup else tuple(name for name in _COLUMNS if name != "markup")
 
 
-def _table(section: Element, head: tuple[str, ...], rows: list[tuple[str, ...]], total: tuple[str, ...]) -> None:
+def _table(section: Element, head: tuple[str, ...], rows: Sequence[tuple[str, ...]], total: tuple[str, ...]) -> None:
     table = SubElement(SubElement(section, "div"), "table")
     heading = SubElement(SubElement(table, "thead"), "tr")
     for word in head:

@@ -15,7 +15,7 @@ NOTHING = Decimal("0.00")
 
 
 def record(**given: Any) -> dict[str, Any]:
-    row = {
+    row: dict[str, Any] = {
         "cost_center": "risk", "cost_category": "compute", "cost_state": "final",
         "direct": 1.0, "distributed": 0.0, "savings": None, "factor": 1.0,
     } | given  # fmt: skip
