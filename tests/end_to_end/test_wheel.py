@@ -12,12 +12,13 @@ from pipeline.relations import views
 from tests.lending import closure, lend
 
 CHECKOUT = Path(__file__).parents[2]
-SHIPPED = {"pipeline": {".py", ".typed"}, "sql": {".py", ".sql", ".csv"}}
+SHIPPED = {"pipeline": {".css", ".html", ".py", ".typed"}, "sql": {".py", ".sql", ".csv"}}
 NO_SETTINGS = {name: value for name, value in os.environ.items() if not name.startswith(("CHARGEBACK_", "AWS_"))}
-IMPORT_ALL = """
+OF_EXTRAS = {"charts", "exhibits", "page"}
+IMPORT_ALL = f"""
 import importlib, pkgutil, pipeline
 for module in pkgutil.iter_modules(pipeline.__path__, "pipeline."):
-    if module.name not in {"pipeline.demo", "pipeline.__main__"}:
+    if module.name.removeprefix("pipeline.") not in {OF_EXTRAS | {"demo", "__main__"}}:
         importlib.import_module(module.name)
         print(module.name)
 """
@@ -65,9 +66,9 @@ def test_the_environment_imports_the_wheel_and_not_the_checkout(installed: Path)
     assert CHECKOUT not in installed.parents
 
 
-def test_nothing_but_the_demo_needs_more_than_the_wheel_says(installed: Path) -> None:
+def test_nothing_but_the_demo_and_the_dashboards_page_need_more_than_the_wheel_says(installed: Path) -> None:
     imported = _run(installed, "-c", IMPORT_ALL).split()
-    sources = {path.stem for path in (CHECKOUT / "pipeline").glob("*.py")} - {"__init__", "__main__"}
+    sources = {path.stem for path in (CHECKOUT / "pipeline").glob("*.py")} - {"__init__", "__main__"} - OF_EXTRAS
     assert set(imported) == {f"pipeline.{name}" for name in sources}
 
 
