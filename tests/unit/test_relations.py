@@ -53,6 +53,7 @@ SHIPPED = {
     "cost_center_entries",
     "cost_distribution",
     "cost_center_costs",
+    "cost_center_pods",
 }
 STATEMENTS = {
     **{f"{view.name} ({source})": view.template for source in SOURCES for view in views(source)},
