@@ -23,6 +23,7 @@ COPY requirements-build.lock ./
 RUN python -m pip install --require-hashes --requirement requirements-build.lock
 
 COPY pyproject.toml README.md LICENSE ./
+COPY dashboards dashboards
 COPY pipeline pipeline
 COPY sql sql
 RUN python -m pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheels . \

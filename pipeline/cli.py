@@ -15,7 +15,7 @@ import click
 from pipeline.cli_reports import report, statement
 from pipeline.command import settings_for, show
 from pipeline.errors import ChargebackError, gravest
-from pipeline.options import INSTANT, MONTH, PLACE, acts_at, clock, month_option
+from pipeline.options import INSTANT, MONTH, PLACE, PRINCIPAL, ROLE, acts_at, clock, month_option
 
 if TYPE_CHECKING:
     from pipeline.bill_delivery import Following
@@ -210,6 +210,52 @@ def doctor(skip_emr: bool, collect_only: bool, form: str, now: datetime) -> None
     error = failed(findings)
     if error is not None:
         raise error
+
+
+@cli.command()
+@click.option(
+    "--principal",
+    "owners",
+    type=PRINCIPAL,
+    multiple=True,
+    help="ARN of a QuickSight user or group that is to own all of it; may be given several times.",
+)
+@click.option(
+    "--reader", "readers", type=PRINCIPAL, multiple=True, help="The same, for who is to see the dashboard and no more."
+)
+@click.option("--role-arn", type=ROLE, help="Role as which QuickSight asks Athena; its own service role unless given.")
+@click.option("--dry-run", is_flag=True, help="Print what QuickSight would be told, as JSON, and ask nobody.")
+@acts_at
+def dashboards(
+    owners: tuple[str, ...],
+    readers: tuple[str, ...],
+    role_arn: str | None,
+    dry_run: bool,
+    now: datetime,  # noqa: ARG001
+) -> None:
+    """Make the dashboard in QuickSight, or bring it up to date: data source, data sets, refresh, sheets."""
+    import json
+
+    from pipeline import connections
+    from pipeline.catalog import Catalog
+    from pipeline.quicksight import QuickSight
+    from pipeline.quicksight_files import read_dashboard
+    from pipeline.quicksight_plan import deploy, place, plan, require_readable
+    from pipeline.settings import LakeSettings
+
+    settings = _settings(LakeSettings)
+    session = connections.session(settings)
+    dashboard = read_dashboard()
+    planned = plan(dashboard, place(settings, connections.region(session), role_arn))
+    if dry_run:
+        click.echo(json.dumps(planned.as_json(), indent=2))
+        return
+    require_readable(dashboard, Catalog(session, settings.glue_database), settings.glue_database)
+    quicksight = QuickSight(session, settings.cluster_arn.account_id)
+    for line in deploy(quicksight, planned, owners, readers):
+        click.echo(line)
+    if not owners and not readers:
+        click.echo("Nobody was given it: name a user or group with --principal or --reader.", err=True)
 
 
 @cli.command()

@@ -1,5 +1,6 @@
-"""The options that several commands have: times, months, places, and the clock."""
+"""The options that commands have: times, months, places, ARNs, and the clock."""
 
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -76,10 +77,31 @@ class Place(click.ParamType[Location]):
             self.fail(f"{error}.", param, ctx)
 
 
+class Arn(click.ParamType[str]):
+    """An ARN of one *kind*, which a *pattern* tells."""
+
+    name = "arn"
+
+    def __init__(self, kind: str, pattern: str) -> None:
+        self._kind = kind
+        self._pattern = re.compile(pattern, re.ASCII)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ANN401
+        """Read *value*; what is no such ARN is a usage error."""
+        if not self._pattern.fullmatch(value):
+            self.fail(f"{value!r} is not the ARN of {self._kind}.", param, ctx)
+        return str(value)
+
+
 INSTANT = Instant()
 MONTH = MonthOf()
 PERIODS = PeriodsOf()
 PLACE = Place()
+PRINCIPAL = Arn(
+    "a QuickSight user, group or namespace (arn:aws:quicksight:REGION:ACCOUNT:group/default/NAME)",
+    r"arn:aws[a-z-]*:quicksight:[a-z0-9-]*:\d{12}:(user|group|namespace)/\S+",
+)
+ROLE = Arn("an IAM role (arn:aws:iam::ACCOUNT:role/NAME)", r"arn:aws[a-z-]*:iam::\d{12}:role/\S+")
 
 
 def acts_at(command: _Command) -> _Command:

@@ -23,7 +23,11 @@ READ_ONLY = """
 mount -t tmpfs tmpfs "$TMPDIR" && mount --bind "$IMAGE" "$IMAGE" &&
 mount -o remount,bind,ro "$IMAGE" && mount -o remount,bind,ro / && cd "$TMPDIR" && exec "$@"
 """
-SHIPPED = {"pipeline": ["*.py", "py.typed"], "sql": ["*.py", "*.sql", "*.csv"]}
+SHIPPED = {
+    "dashboards": ["*.py", "*.sql", "*.toml"],
+    "pipeline": ["*.py", "py.typed"],
+    "sql": ["*.py", "*.sql", "*.csv"],
+}
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,11 @@ from pipeline.relations import views
 from tests.lending import closure, lend
 
 CHECKOUT = Path(__file__).parents[2]
-SHIPPED = {"pipeline": {".css", ".html", ".py", ".typed"}, "sql": {".py", ".sql", ".csv"}}
+SHIPPED = {
+    "dashboards": {".py", ".sql", ".toml"},
+    "pipeline": {".css", ".html", ".py", ".typed"},
+    "sql": {".py", ".sql", ".csv"},
+}
 NO_SETTINGS = {name: value for name, value in os.environ.items() if not name.startswith(("CHARGEBACK_", "AWS_"))}
 OF_EXTRAS = {"charts", "exhibits", "page"}
 IMPORT_ALL = f"""
@@ -60,9 +64,13 @@ def test_the_wheel_holds_the_package_and_its_sql_and_nothing_else(wheel: Path) -
 
 
 def test_the_environment_imports_the_wheel_and_not_the_checkout(installed: Path) -> None:
-    found = _run(installed, "-c", "import pipeline, sql; print(pipeline.__file__); print(sql.__file__)")
+    found = _run(
+        installed,
+        "-c",
+        "import dashboards, pipeline, sql; print(dashboards.__file__, pipeline.__file__, sql.__file__, sep=chr(10))",
+    )
     assert all(Path(line).is_relative_to(installed) for line in found.splitlines())
-    assert len(found.splitlines()) == 2
+    assert len(found.splitlines()) == 3
     assert CHECKOUT not in installed.parents
 
 

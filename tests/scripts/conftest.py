@@ -6,7 +6,7 @@ import pytest
 
 from tests.deploying import CHECKOUT, Place, Ran, placed
 
-SOURCES = ["infra", "cronjob", "pipeline", "sql"]
+SOURCES = ["infra", "cronjob", "dashboards", "pipeline", "sql"]
 FILES = ["Dockerfile", ".dockerignore", "LICENSE", "README.md", "pyproject.toml", "requirements*.lock"]
 
 
