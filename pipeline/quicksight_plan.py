@@ -1,7 +1,8 @@
 """The dashboard in QuickSight: what has to stand there, in which order, and who may do what with it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from pipeline.catalog import Catalog
 from pipeline.errors import ConfigurationError
@@ -9,7 +10,7 @@ from pipeline.publish import require_published
 from pipeline.quicksight import QuickSight
 from pipeline.quicksight_columns import asked_of, columns
 from pipeline.quicksight_definition import Definition
-from pipeline.quicksight_fields import Spec
+from pipeline.quicksight_fields import ColumnType, Spec
 from pipeline.quicksight_files import Dashboard
 from pipeline.relations import relations_read
 from pipeline.settings import LakeSettings
@@ -50,6 +51,11 @@ class Place:
         """What every ID begins with: of two databases of an account, only one is called like the product."""
         return "chargeback" if self.database == "chargeback" else f"chargeback-{self.database}"
 
+    @property
+    def data_source_id(self) -> str:
+        """The one data source of all data sets."""
+        return f"{self.prefix}-athena"
+
     def arn(self, kind: str, resource_id: str) -> str:
         """The ARN of a data source (`datasource`), a data set (`dataset`) or a dashboard."""
         return f"arn:{self.partition}:quicksight:{self.region}:{self.account_id}:{kind}/{resource_id}"
@@ -81,23 +87,7 @@ def plan(dashboard: Dashboard, place: Place) -> Plan:
         ConfigurationError: the dashboard's files contradict each other or the views.
     """
     typed = columns(dashboard)
-    source_id = f"{place.prefix}-athena"
-    athena: Spec = {"WorkGroup": place.workgroup}
-    if place.role:
-        athena["RoleArn"] = place.role
-    source: Spec = {
-        "DataSourceId": source_id,
-        "Name": f"{dashboard.title}: Athena",
-        "Type": "ATHENA",
-        "DataSourceParameters": {"AthenaParameters": athena},
-        "SslProperties": {"DisableSsl": False},
-    }
-    ids = {name: f"{place.prefix}-{name}" for name in typed}
-    data_sets = tuple(
-        _data_set(dashboard, name, ids[name], place, [{"Name": c, "Type": kind} for c, kind in typed[name].items()])
-        for name in typed
-    )
-    arns = {name: place.arn("dataset", data_set_id) for name, data_set_id in ids.items()}
+    arns = {name: place.arn("dataset", f"{place.prefix}-{name}") for name in typed}
     shown: Spec = {
         "DashboardId": place.prefix,
         "Name": dashboard.title,
@@ -109,7 +99,8 @@ def plan(dashboard: Dashboard, place: Place) -> Plan:
             "SheetControlsOption": {"VisibilityState": "EXPANDED"},
         },
     }
-    return Plan(source, data_sets, _refresh(dashboard, place), shown)
+    data_sets = tuple(_data_set(dashboard, name, place, known) for name, known in typed.items())
+    return Plan(_data_source(dashboard, place), data_sets, _refresh(dashboard, place), shown)
 
 
 def place(settings: LakeSettings, region: str, role: str | None) -> Place:
@@ -120,7 +111,7 @@ def place(settings: LakeSettings, region: str, role: str | None) -> Place:
 
 def read_by(dashboard: Dashboard) -> frozenset[str]:
     """The tables and views that the data sets read."""
-    return frozenset().union(*(relations_read(select) for select in dashboard.selects.values()))
+    return frozenset(chain.from_iterable(relations_read(select) for select in dashboard.selects.values()))
 
 
 def require_readable(dashboard: Dashboard, catalog: Catalog, database: str) -> None:
@@ -147,20 +138,31 @@ def deploy(quicksight: QuickSight, planned: Plan, owners: Sequence[str], readers
     yield _line(quicksight.put_dashboard(planned.dashboard, grants), planned.dashboard)
 
 
-def _data_set(dashboard: Dashboard, name: str, data_set_id: str, place: Place, typed: list[Spec]) -> Spec:
-    table_id = f"{name}-sql"
+def _data_source(dashboard: Dashboard, place: Place) -> Spec:
+    athena: Spec = {"WorkGroup": place.workgroup}
+    if place.role:
+        athena["RoleArn"] = place.role
+    return {
+        "DataSourceId": place.data_source_id,
+        "Name": f"{dashboard.title}: Athena",
+        "Type": "ATHENA",
+        "DataSourceParameters": {"AthenaParameters": athena},
+        "SslProperties": {"DisableSsl": False},
+    }
+
+
+def _data_set(dashboard: Dashboard, name: str, place: Place, typed: Mapping[str, ColumnType]) -> Spec:
     sql = {
-        "DataSourceArn": place.arn("datasource", f"{place.prefix}-athena"),
+        "DataSourceArn": place.arn("datasource", place.data_source_id),
         "Name": name,
         "SqlQuery": asked_of(dashboard.selects[name], place.database),
-        "Columns": typed,
+        "Columns": [{"Name": column, "Type": kind} for column, kind in typed.items()],
     }
-    title = dashboard.data_sets[name].title
     return {
-        "DataSetId": data_set_id,
-        "Name": f"{dashboard.title}: {title}",
+        "DataSetId": f"{place.prefix}-{name}",
+        "Name": f"{dashboard.title}: {dashboard.data_sets[name].title}",
         "ImportMode": "SPICE",
-        "PhysicalTableMap": {table_id: {"CustomSql": sql}},
+        "PhysicalTableMap": {f"{name}-sql": {"CustomSql": sql}},
     }
 
 

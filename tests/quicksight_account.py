@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any, cast
+from typing import Any
 from urllib.parse import unquote
 
 import botocore.session
-from botocore.model import OperationModel, ServiceModel, Shape, StringShape
+from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
 ARN = "arn:aws:quicksight:us-east-1:111122223333"
@@ -28,12 +28,12 @@ def model() -> ServiceModel:
 
 def mistakes(operation: str, request: dict[str, Any]) -> list[str]:
     """What botocore's model finds wrong with a request: shapes, lengths, and words that are none of an enumeration."""
-    shape = cast("OperationModel", model().operation_model(operation)).input_shape
+    shape: Any = model().operation_model(operation).input_shape
     report = ParamValidator().validate(request, shape)
     return [*filter(None, [report.generate_report()]), *_unknown_words(request, shape, "request")]
 
 
-def _unknown_words(value: Any, shape: Shape, path: str) -> Iterator[str]:
+def _unknown_words(value: Any, shape: Any, path: str) -> Iterator[str]:
     """Botocore validates neither enumerations nor patterns."""
     match shape.type_name:
         case "structure":
@@ -48,7 +48,7 @@ def _unknown_words(value: Any, shape: Shape, path: str) -> Iterator[str]:
                 yield from _unknown_words(name, shape.key, f"{path} key {name}")
                 yield from _unknown_words(inner, shape.value, f"{path}[{name!r}]")
         case "string":
-            known = cast("StringShape", shape).enum
+            known = shape.enum
             if known and value not in known:
                 yield f"{path} is {value!r}, none of {', '.join(known)}"
             pattern = shape.metadata.get("pattern")

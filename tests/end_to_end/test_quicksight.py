@@ -105,7 +105,7 @@ def test_a_failure_in_the_middle_leaves_what_stands_and_the_next_run_goes_on(acc
     account.refuse = None
     healed = run("dashboards", "--principal", OWNER)
     assert healed.exit_code == 0, said(healed)
-    verbs = dict(reversed(line.split()) for line in healed.stdout.splitlines())
+    verbs = {name: verb for verb, name in map(str.split, healed.stdout.splitlines())}
     assert {verbs[name] for name in stood} == {"updated"}
     assert verbs["chargeback-jobs"] == verbs["chargeback"] == "made"
 

@@ -278,7 +278,7 @@ def test_no_data_set_reads_the_bill_but_the_reconciliation() -> None:
         return {name}.union(*(everything(below) for below in reads.get(name, ())))
 
     by_data_set = {
-        name: set().union(*(everything(relation) for relation in relations_read(select)))
+        name: {below for relation in relations_read(select) for below in everything(relation)}
         for name, select in shipped().selects.items()
     }
     assert {name for name, read in by_data_set.items() if "cur_lines" in read} == {"reconciliation"}
