@@ -243,7 +243,7 @@ def dashboards(
     from pipeline.quicksight_plan import deploy, place, plan, require_readable
     from pipeline.settings import LakeSettings
 
-    settings = _settings(LakeSettings)
+    settings = settings_for(LakeSettings)
     session = connections.session(settings)
     dashboard = read_dashboard()
     planned = plan(dashboard, place(settings, connections.region(session), role_arn))

@@ -26,6 +26,7 @@ ASK_THE_DEMO = (
     "test_dashboard_page.py",
     "test_demo.py",
     "test_demo_comparison.py",
+    "test_demo_data_sets.py",
     "test_demo_doctor.py",
     "test_demo_examples.py",
     "test_demo_ledger.py",
