@@ -83,8 +83,8 @@ docs: $(READY) ## write the generated pages of docs/ again
 	$(BIN)/python -m pipeline.settings > docs/settings.md
 	$(BIN)/python -m pipeline.examples docs > docs/examples.new && mv docs/examples.new docs/examples.md
 
-examples: $(READY) ## ask the demo the example queries, and keep its answers in docs/examples/
-	WRITE_ANSWERS=1 $(BIN)/python -m pytest tests/end_to_end/test_demo_examples.py
+examples: $(READY) ## ask the demo the example queries and the notebook, and keep its answers in docs/
+	WRITE_ANSWERS=1 $(BIN)/python -m pytest tests/end_to_end/test_demo_examples.py tests/end_to_end/test_notebook.py
 	$(MAKE) docs
 
 lock: ## compile the locks again from pyproject.toml and the *.in (needs uv)
