@@ -16,7 +16,8 @@ NOTEBOOK = Path(__file__).parents[2] / "docs" / "notebook" / "chargeback.ipynb"
 
 @pytest.fixture(scope="module")
 def stored() -> NotebookNode:
-    return nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+    notebook: NotebookNode = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+    return notebook
 
 
 def said(notebook: NotebookNode) -> list[list[str]]:
