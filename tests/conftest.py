@@ -30,6 +30,7 @@ ASK_THE_DEMO = (
     "test_demo_doctor.py",
     "test_demo_examples.py",
     "test_demo_ledger.py",
+    "test_demo_method.py",
     "test_demo_statement.py",
     "test_notebook.py",
     "test_readme.py",
