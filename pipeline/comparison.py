@@ -25,9 +25,10 @@ from sqlalchemy import (
 )
 
 from pipeline.decomposition import Parts, Spending, decomposed, vcpu_hours
-from pipeline.errors import ContractError, UsageError
+from pipeline.errors import UsageError
 from pipeline.period import Period, Periods
-from pipeline.report import STATES
+from pipeline.questions import NANOSECOND
+from pipeline.report import STATES, exact, only_currency
 from pipeline.rounding import apportioned, rounded
 from pipeline.warehouse import Warehouse
 
@@ -37,7 +38,6 @@ PLACES = 6
 _METERED = ("compute", "emr_uplift")
 _HOURS = ("cpu_core_hours", "cpu_core_usage_hours", "ram_gib_hours", "ram_gib_usage_hours", "gpu_hours")
 _BEFORE, _AFTER = "before", "after"
-_NANOSECOND = "-[0-9]{19}$"  # which the Spark Operator adds to the names of a schedule's runs
 _OWN_PARTS = ("price", "hours", "efficiency", "other")
 _DISTRIBUTED = "distributed"
 
@@ -118,18 +118,14 @@ def comparison(warehouse: Warehouse, by: str, periods: Periods) -> Comparison:
     """Ask *warehouse* what changed between *periods*, by the dimension called *by*."""
     of = compared(by)
     costs = warehouse.frame(_question(of, periods), f"The comparison by {by}")
-    currencies = sorted(costs["currency"].unique())
-    if len(currencies) > 1:
-        raise ContractError(
-            f"The costs of {periods} are in several currencies, {', '.join(currencies)}: they have no difference. "
-            "Compare periods of which the bill has one currency."
-        )
+    remedy = "they have no difference. Compare periods of which the bill has one currency."
+    currency = only_currency(costs["currency"], str(periods), remedy)
     days = warehouse.frame(_days(of, periods), "Counting the days with cost").set_index("period")["days"].to_dict()
     records = costs.to_dict("records")
     return Comparison(
         by,
         periods,
-        currencies[0] if currencies else "USD",
+        currency,
         of.columns,
         (*_OWN_PARTS, _DISTRIBUTED) if of.is_distributed else _OWN_PARTS,
         _differences(of, records),
@@ -157,7 +153,7 @@ def _spending(records: Iterable[Mapping[Any, Any]]) -> Spending:
     sums: dict[str, Fraction] = defaultdict(Fraction)
     for record in records:
         for name in ("metered", "cost", _DISTRIBUTED, *_HOURS):
-            sums[name] += _amount(record[name])
+            sums[name] += exact(record[name])
     return Spending(
         sums["metered"],
         sums["cost"] - sums["metered"],
@@ -172,12 +168,8 @@ def _states(records: Iterable[Mapping[Any, Any]], period: str) -> dict[str, Deci
     sums: dict[str, Fraction] = defaultdict(Fraction)
     for record in records:
         if record["period"] == period:
-            sums[record["cost_state"]] += _amount(record["cost"])
+            sums[record["cost_state"]] += exact(record["cost"])
     return {state: rounded(sums[state], PLACES) for state in STATES if state in sums}
-
-
-def _amount(value: Any) -> Fraction:  # noqa: ANN401  whatever the engine's driver makes of a double
-    return Fraction() if pd.isna(value) else Fraction(float(value))
 
 
 def _question(of: Compared, periods: Periods) -> Select[*tuple[Any, ...]]:
@@ -209,7 +201,7 @@ def _days(of: Compared, periods: Periods) -> Select[*tuple[Any, ...]]:
 def _key(name: str) -> ColumnElement[str]:
     if name != "workload_name":
         return column(name, String)
-    return func.regexp_replace(column(name, String), _NANOSECOND, "", type_=String).label(name)
+    return func.regexp_replace(column(name, String), NANOSECOND, "", type_=String).label(name)
 
 
 def _period(periods: Periods) -> ColumnElement[str]:

@@ -8,9 +8,9 @@ from typing import Protocol
 
 import pandas as pd
 
-from pipeline.errors import ContractError
 from pipeline.month import Month
 from pipeline.questions import DAY, Asked, question, sums
+from pipeline.report import only_currency
 from pipeline.story import DAYS, RECONCILIATION, SHEETS, Span, Visual
 from pipeline.warehouse import Answer, side_by_side
 
@@ -81,10 +81,14 @@ class Dashboard:
         return self.answers[DAYS.name].empty
 
 
+def is_over(month: Month, newest_day: date) -> bool:
+    """Whether all days of *month* are whole."""
+    return newest_day >= month.end - _ONE
+
+
 def days_had(month: Month, newest_day: date) -> int:
     """How many days of the month before stand against *month*: as many as it has had, at least one, at most all."""
-    over = newest_day >= month.end - _ONE
-    return (month.first - _ONE).day if over else max(1, (newest_day - month.first).days + 1)
+    return (month.first - _ONE).day if is_over(month, newest_day) else max(1, (newest_day - month.first).days + 1)
 
 
 def dashboard(warehouse: Engine, month: Month, newest_day: date) -> Dashboard:
@@ -151,13 +155,7 @@ class _Facts:
 
     @property
     def currency(self) -> str:
-        found = sorted(self.costs["currency"].dropna().unique())
-        if len(found) > 1:
-            raise ContractError(
-                f"The costs of {self.month} and the month before are in several currencies, {', '.join(found)}: they "
-                "have no sum. Have the export deliver one currency for each payer and period."
-            )
-        return found[0] if found else "USD"
+        return only_currency(self.costs["currency"].dropna(), f"{self.month} and the month before")
 
     @property
     def clusters(self) -> tuple[str, ...]:

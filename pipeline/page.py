@@ -6,7 +6,7 @@ from importlib.resources import files
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 
-from pipeline.dashboard import Dashboard, days_had
+from pipeline.dashboard import Dashboard, days_had, is_over
 from pipeline.exhibits import Exhibit, exhibit
 from pipeline.story import SHEETS, Sheet, Unit
 from pipeline.window import rfc3339
@@ -68,7 +68,7 @@ def _headlines(of: Dashboard) -> list[Headline]:
     states = ", ".join(f"{share:.0%} {state}" for state, share in _shares(of).items())
     idle = f"{figures.idle / figures.cost:.0%} of the cost" if figures.cost > 0 else ""
     return [
-        _headline(f"{long(of.month)}{'' if _over(of) else ' so far'}", figures.cost, states),
+        _headline(f"{long(of.month)}{'' if is_over(of.month, of.newest_day) else ' so far'}", figures.cost, states),
         _before(of),
         _headline("Forecast for the month's end", figures.forecast, _forecast(of)),
         _headline("Stood idle", figures.idle, idle),
@@ -99,12 +99,8 @@ def _before(of: Dashboard) -> Headline:
 
 def _forecast(of: Dashboard) -> str:
     if of.figures.forecast is None:
-        return "The month is over." if _over(of) else "There is no whole day yet."
+        return "The month is over." if is_over(of.month, of.newest_day) else "There is no whole day yet."
     return f"if each day after {short(of.newest_day)} costs what the latest week's days did"
-
-
-def _over(of: Dashboard) -> bool:
-    return of.newest_day >= of.month.end - timedelta(days=1)
 
 
 def _shares(of: Dashboard) -> dict[str, float]:

@@ -8,6 +8,8 @@ from pipeline.month import Month
 from pipeline.story import Joined, Visual
 
 DAY = "usage_date"
+NANOSECOND = "-[0-9]{19}$"
+"""What the Spark Operator adds to the names of a schedule's runs, as a regular expression."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ def sums(visual: Visual) -> dict[str, bool]:
 
 
 def _of(name: str, visual: Visual) -> str:
-    if name == "workload_name":  # the Spark Operator adds the nanosecond to the names of a schedule's runs
-        return "regexp_replace(asked.workload_name, '-[0-9]{19}$', '')"
+    if name == "workload_name":
+        return f"regexp_replace(asked.workload_name, '{NANOSECOND}', '')"
     return f"joined.{name}" if visual.joined and name in visual.joined.columns else f"asked.{name}"
 
 

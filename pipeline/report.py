@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import pandas as pd
@@ -128,19 +129,34 @@ def report(warehouse: Warehouse, by: str, month: Month) -> Report:
     """Ask *warehouse* what was spent in *month*, by the dimension called *by*."""
     keys, sums = dimension(by).columns, dimension(by).sums
     costs = warehouse.frame(_question(dimension(by), month), f"The report by {by}")
-    currencies = sorted(costs["currency"].unique())
-    if len(currencies) > 1:
-        raise ContractError(
-            f"The costs of {month} are in several currencies, {', '.join(currencies)}: they have no sum. "
-            "Have the export deliver one currency for each payer and period."
-        )
+    currency = only_currency(costs["currency"], str(month))
     categories = tuple(category for category in CATEGORIES if category in set(costs["cost_category"]))
     rows = _pivot(costs, list(keys), categories, sums)
     states = {
         state: float(costs["cost"][costs[STATE] == state].sum()) for state in STATES if state in set(costs[STATE])
     }
-    currency = currencies[0] if currencies else "USD"
     return Report(by, month, currency, keys, categories, rows, states, reconciliation(warehouse, month), sums)
+
+
+def exact(value: Any) -> Fraction:  # noqa: ANN401  whatever the engine's driver makes of a double
+    """A sum as the engine has it, to its last digit; NULL adds nothing."""
+    return Fraction() if pd.isna(value) else Fraction(float(value))
+
+
+def only_currency(
+    currencies: "pd.Series[str]",
+    of: str,
+    remedy: str = "they have no sum. Have the export deliver one currency for each payer and period.",
+) -> str:
+    """The one currency of the costs *of* a time; dollars where there are no costs.
+
+    Raises:
+        ContractError: there are several; it says the *remedy*.
+    """
+    found = sorted(currencies.unique())
+    if len(found) > 1:
+        raise ContractError(f"The costs of {of} are in several currencies, {', '.join(found)}: {remedy}")
+    return found[0] if found else "USD"
 
 
 def reconciliation(warehouse: Warehouse, month: Month) -> Reconciliation | None:

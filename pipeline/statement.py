@@ -8,12 +8,11 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-import pandas as pd
 from sqlalchemy import Double, Select, String, column, func, literal_column, select, table
 
-from pipeline.errors import ContractError, UsageError
+from pipeline.errors import UsageError
 from pipeline.month import Month
-from pipeline.report import CATEGORIES, STATES, Reconciliation, reconciliation
+from pipeline.report import CATEGORIES, STATES, Reconciliation, exact, only_currency, reconciliation
 from pipeline.rounding import apportioned, rounded
 from pipeline.warehouse import Warehouse
 
@@ -128,12 +127,7 @@ def statement(warehouse: Warehouse, month: Month, cost_center: str | None, now: 
         ContractError: the month's costs are in several currencies.
     """
     costs = warehouse.frame(_question(month), f"The statement of {month}")
-    currencies = sorted(costs["currency"].unique())
-    if len(currencies) > 1:
-        raise ContractError(
-            f"The costs of {month} are in several currencies, {', '.join(currencies)}: they have no sum. "
-            "Have the export deliver one currency for each payer and period."
-        )
+    currency = only_currency(costs["currency"], str(month))
     records = costs.to_dict("records")
     centers = stated(records)
     states = _states(centers)
@@ -141,7 +135,7 @@ def statement(warehouse: Warehouse, month: Month, cost_center: str | None, now: 
     shown = _chosen(centers, cost_center, month)
     return Statement(
         month,
-        currencies[0] if currencies else "USD",
+        currency,
         now,
         cost_center is not None,
         shown,
@@ -206,15 +200,11 @@ def _summed(
     return sums
 
 
-def _amount(record: Mapping[Any, Any], name: str) -> Fraction:
-    return Fraction() if pd.isna(record[name]) else Fraction(float(record[name]))
-
-
 _AMOUNTS: Mapping[str, Callable[[Mapping[Any, Any]], Fraction]] = {
-    "direct": lambda record: _amount(record, "direct"),
-    "distributed": lambda record: _amount(record, "distributed"),
-    "markup": lambda record: _amount(record, "charged") - _amount(record, "direct") - _amount(record, "distributed"),
-    "savings": lambda record: _amount(record, "savings"),
+    "direct": lambda record: exact(record["direct"]),
+    "distributed": lambda record: exact(record["distributed"]),
+    "markup": lambda record: exact(record["charged"]) - exact(record["direct"]) - exact(record["distributed"]),
+    "savings": lambda record: exact(record["savings"]),
 }
 
 
