@@ -54,12 +54,14 @@ sums AS (
         cost_category,
         currency,
         -- That of the least settled cost; of what the bill no longer has, that which it had.
-        CASE
-            WHEN COUNT(state_now) = 0 THEN MIN(cost_state)
-            WHEN MAX(CASE WHEN state_now = 'estimated' THEN 1 ELSE 0 END) = 1 THEN 'estimated'
-            WHEN MAX(CASE WHEN state_now = 'provisional' THEN 1 ELSE 0 END) = 1 THEN 'provisional'
-            ELSE 'final'
-        END AS cost_state,
+        CAST(
+            CASE
+                WHEN COUNT(state_now) = 0 THEN MIN(cost_state)
+                WHEN MAX(CASE WHEN state_now = 'estimated' THEN 1 ELSE 0 END) = 1 THEN 'estimated'
+                WHEN MAX(CASE WHEN state_now = 'provisional' THEN 1 ELSE 0 END) = 1 THEN 'provisional'
+                ELSE 'final'
+            END AS varchar
+        ) AS cost_state,
         -- A month of which the ledger has nothing left was deleted, and has not become free of charge.
         SUM(COUNT(state_now)) OVER (PARTITION BY billing_period) AS rows_now,
         MAX(factor) AS factor,
@@ -81,7 +83,7 @@ SELECT
     cluster_name,
     cost_center,
     cost_category,
-    CAST(cost_state AS varchar) AS cost_state,
+    cost_state,
     currency,
     factor,
     effective_cost,
