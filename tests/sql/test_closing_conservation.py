@@ -20,7 +20,7 @@ SUMS = ", ".join(f"COALESCE(SUM({name}), 0e0) AS {name}" for name in AMOUNTS)
 
 @st.composite
 def billed(draw: Callable[..., Any]) -> Row:
-    charge = draw(charges())
+    charge: dict[str, Any] = draw(charges())
     list_cost = draw(st.none() | st.floats(0.0, 100.0))
     period = str(Month.of(charge["usage_date"]))
     return charge | {"billing_period": period, "line_class": "compute", "list_cost": list_cost}
