@@ -1,7 +1,7 @@
 """The least that a query can read: of every table the column chunks that it needs, of the days that it needs."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scan:
-    """One reading of a table: which columns, and of which partitions, as Trino names them; None if it has none."""
+    """One reading of a table: which columns, and of which partitions, as Trino names them; None if it has none.
+
+    Where no condition is about them, Trino names no partition, and means all.
+    """
 
     schema: str
     table: str
@@ -97,6 +100,18 @@ class Files:
     def __init__(self, glue: "GlueClient", s3: "S3Client") -> None:
         self._glue = glue
         self._s3 = s3
+
+    def spelt_out(self, scan: Scan) -> Scan:
+        """The scan with all partitions of its table where it names none."""
+        if scan.partitions != ():
+            return scan
+        keys = [
+            key["Name"]
+            for key in self._glue.get_table(DatabaseName=scan.schema, Name=scan.table)["Table"]["PartitionKeys"]
+        ]
+        pages = self._glue.get_paginator("get_partitions").paginate(DatabaseName=scan.schema, TableName=scan.table)
+        values = (partition["Values"] for page in pages for partition in page["Partitions"])
+        return replace(scan, partitions=tuple("/".join(map("=".join, zip(keys, of, strict=True))) for of in values))
 
     def of(self, scan: Scan) -> list[File]:
         """All files that a scan may read."""

@@ -142,7 +142,8 @@ class _Bench:
     def _line(self, what: str, read: Callable[[], Reading]) -> Line:
         before = self._served()
         reading = read()
-        least, tails = least_bytes(reading.scans, self._files.of), tail_bytes(reading.scans, self._files.of)
+        scans = [self._files.spelt_out(scan) for scan in reading.scans]
+        least, tails = least_bytes(scans, self._files.of), tail_bytes(scans, self._files.of)
         line = Line(what, reading, least, tails, self._served() - before)
         _say(f"{what}: {reading.read:,} bytes, {line.ratio:.2f} of the least, {reading.seconds:.1f} s")
         return line
