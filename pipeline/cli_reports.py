@@ -130,13 +130,12 @@ def _write_dashboard(month: "Month | None", top: int, output: Path | None, now: 
         ) from error
     from pipeline import analytics, connections
     from pipeline.dashboard import dashboard
-    from pipeline.plan import newest_whole_day
     from pipeline.settings import LakeSettings
+    from pipeline.story import read_story
 
     settings = settings_for(LakeSettings)
     warehouse = analytics.published(settings, connections.session(settings))
-    newest_day = newest_whole_day(connections.schedule(settings), now)
-    found = dashboard(warehouse, month or _newest_month(warehouse), newest_day)
+    found = dashboard(warehouse, read_story(), month or _newest_month(warehouse), now, top)
     deliver(page(found, top, now), output)
 
 

@@ -4,8 +4,8 @@ from sqlglot import MappingSchema, exp
 from pipeline.bill import Bill
 from pipeline.dictionary import lake_types, typed_views
 from pipeline.examples import examples
-from pipeline.quicksight_files import read_dashboard
 from pipeline.relations import Source, checks, views
+from pipeline.story import read_story
 from tests.sql.trino_offences import Statement
 from tests.sql.trino_rules import RULES, Example, Proof, Rule
 from tests.sql.warehouse import BILLS
@@ -14,7 +14,7 @@ SOURCES: tuple[Source, ...] = ("cur1", "cur2", "no_cur")
 VIEWS = {f"{view.name} ({of})": Bill(of, of, BILLS[of]).select(view) for of in SOURCES for view in views(of)}
 CHECKS = {check.name: check.template for check in checks()}
 SHIPPED_EXAMPLES = {example.name: example.statement for example in examples()}
-DATA_SETS = {f"the data set {name}": select for name, select in read_dashboard().selects.items()}
+DATA_SETS = {f"the data set {name}": select for name, select in read_story().selects.items()}
 EXAMPLES = [pytest.param(rule, example, id=example.breaks) for rule in RULES for example in rule.examples]
 
 

@@ -11,9 +11,9 @@ from pipeline.errors import ConfigurationError
 from pipeline.quicksight_columns import asked_of, columns
 from pipeline.quicksight_definition import Definition
 from pipeline.quicksight_fields import ColumnType
-from pipeline.quicksight_files import Action, Dashboard, Visual, read_dashboard
 from pipeline.quicksight_plan import Place, Plan, plan, read_by
 from pipeline.relations import relations_read, views
+from pipeline.story import Action, Story, Visual, read_story
 from tests.quicksight_account import mistakes
 
 PLACE = Place("aws", "us-east-1", "111122223333", "chargeback", "chargeback", "arn:aws:iam::111122223333:role/reader")
@@ -35,8 +35,8 @@ Found = tuple[str, dict[str, Any]]
 
 
 @cache
-def shipped() -> Dashboard:
-    return read_dashboard()
+def shipped() -> Story:
+    return read_story()
 
 
 @cache
@@ -311,7 +311,7 @@ def data_set_ids() -> list[str]:
     return [data_set["DataSetId"] for data_set in planned().data_sets]
 
 
-def changed(visual: dict[str, Any]) -> Dashboard:
+def changed(visual: dict[str, Any]) -> Story:
     """The dashboard with the first visual of its first sheet changed."""
     sheet = shipped().sheets["overview"]
     first, *others = sheet.visuals
