@@ -136,7 +136,7 @@ def _write_dashboard(month: "Month | None", top: int, output: Path | None, now: 
     settings = settings_for(LakeSettings)
     warehouse = analytics.published(settings, connections.session(settings))
     found = dashboard(warehouse, read_story(), month or _newest_month(warehouse), now, top)
-    deliver(page(found, top, now), output)
+    deliver(page(found, now), output)
 
 
 def _warehouse() -> "Warehouse":

@@ -49,7 +49,8 @@ class Told:
 class Dashboard:
     """The story of *month*, by sheet and visual; there are no answers where the month has no cost.
 
-    *days* are those of the month before and of this one, from the first to the last with cost.
+    *days* are those of the month before and of this one, from the first to the last with cost; *top* is how many
+    rows of a table are shown, the largest (0: all).
     """
 
     story: Story
@@ -58,6 +59,7 @@ class Dashboard:
     clusters: tuple[str, ...]
     days: tuple[date, ...]
     is_estimated: bool
+    top: int
     answers: Mapping[Place, Told]
 
     @property
@@ -88,6 +90,7 @@ def dashboard(warehouse: Engine, story: Story, month: Month, now: datetime, top:
         clusters=tuple(sorted(set(found["cluster_name"]) - {_NO_CLUSTER})),
         days=_between(known[DAY], (*about.before.days, *month.days)),
         is_estimated=set(found["cost_state"]) == {"estimated"},
+        top=top,
         answers={} if found.empty else _answers(warehouse, story, about, top),
     )
 

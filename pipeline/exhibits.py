@@ -78,11 +78,11 @@ def _compared(story: Story, visual: Visual, value: float | None, target: object)
     return f"{measure.label}: {told(target, measure.form)} ({told(value / float(str(target)) - 1, 'change')})"
 
 
-def exhibit(of: Dashboard, sheet: str, visual: Visual, top: int) -> Exhibit:
-    """A visual of any other kind, with the largest *top* rows (0: all; of days all) of its answer."""
+def exhibit(of: Dashboard, sheet: str, visual: Visual) -> Exhibit:
+    """A visual of any other kind, with the largest rows of its answer; of days all."""
     found = of.answers[sheet, visual.id]
     table = _split(of.story, visual, found) if visual.by else _plain(of.story, visual, found)
-    shown = len(table.rows) if top == 0 or visual.over_time else top
+    shown = len(table.rows) if of.top == 0 or visual.over_time else of.top
     count = len(table.rows) if visual.by else found.count
     cut = replace(table, rows=table.rows[:shown], more=max(0, count - min(shown, len(table.rows))))
     return replace(cut, chart=drawn(of, visual, found, f"{sheet}-{visual.id}", broad=cut.broad))

@@ -26,8 +26,8 @@ class Shown:
     exhibits: tuple[Exhibit, ...]
 
 
-def page(of: Dashboard, top: int, now: datetime) -> str:
-    """The page about *of* as it stands at *now*, with the largest *top* rows of each table (0: all)."""
+def page(of: Dashboard, now: datetime) -> str:
+    """The page about *of* as it stands at *now*."""
     own = files("pipeline")
     template = (own / _TEMPLATE).read_text(encoding="utf-8")
     environment = Environment(
@@ -43,14 +43,14 @@ def page(of: Dashboard, top: int, now: datetime) -> str:
         month=long(of.month),
         before=long(of.before),
         now=rfc3339(now),
-        sheets=[] if of.empty else [_shown(of, name, sheet, top) for name, sheet in of.story.sheets.items()],
+        sheets=[] if of.empty else [_shown(of, name, sheet) for name, sheet in of.story.sheets.items()],
         notice=_notice(of),
     )
 
 
-def _shown(of: Dashboard, name: str, sheet: Sheet, top: int) -> Shown:
+def _shown(of: Dashboard, name: str, sheet: Sheet) -> Shown:
     figures = tuple(figure(of, name, visual) for visual in sheet.visuals if visual.kind == "kpi")
-    exhibits = tuple(exhibit(of, name, visual, top) for visual in sheet.visuals if visual.kind != "kpi")
+    exhibits = tuple(exhibit(of, name, visual) for visual in sheet.visuals if visual.kind != "kpi")
     return Shown(name, sheet, figures, exhibits)
 
 

@@ -82,8 +82,8 @@ def shipped() -> Story:
     return read_story()
 
 
-def read(of: Dashboard, top: int = 25) -> Page:
-    return Page(page(of, top, NOW))
+def read(of: Dashboard) -> Page:
+    return Page(page(of, NOW))
 
 
 def values(cells: list[Shown]) -> list[float | None]:
@@ -225,11 +225,11 @@ def test_each_release_stands_after_the_one_before_with_the_change_of_its_vcpu_ho
 
 def test_rows_that_are_left_out_are_counted_and_in_the_total() -> None:
     many = [row(date(2026, 10, 1), number, workload_name=f"job {number}") for number in range(1, 31)]
-    shown = read(asked(many, "jobs", top=10), top=10)
+    shown = read(asked(many, "jobs", top=10))
     assert [cells[0].text for cells in shown.tables["jobs-names"]] == [f"job {number}" for number in range(30, 20, -1)]
     assert shown.feet["jobs-names"][2].value == pytest.approx(sum(range(1, 31)))
     assert "20 more rows are not shown; the total has them." in shown.text
-    assert len(read(asked(many, "jobs", top=0), top=0).tables["jobs-names"]) == 30
+    assert len(read(asked(many, "jobs", top=0)).tables["jobs-names"]) == 30
 
 
 def test_there_is_no_total_of_ratios_of_counts_of_different_things_or_of_what_overlaps() -> None:
