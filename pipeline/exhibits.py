@@ -12,7 +12,16 @@ from pipeline.story import DAY, Form, Measure, Story, Visual
 from pipeline.wording import is_unknown, told, word
 
 _SECOND = frozenset(
-    {"cluster_name", "detail", "instance_type", "payer_account_id", "spark_role", "state", "virtual_cluster"}
+    {
+        "cluster_name",
+        "detail",
+        "instance_type",
+        "payer_account_id",
+        "spark_role",
+        "state",
+        "virtual_cluster",
+        "workload_id",
+    }
 )
 """Keys that a phone has no room for, unless they stand first."""
 _BESIDE = 6  # columns of a table for which there is room beside the chart
