@@ -10,6 +10,8 @@ from pipeline import connections
 from pipeline.bill import Bill, bill_over, delivered_periods, find_bill
 from pipeline.bill_delivery import Following, plan
 from pipeline.catalog import Catalog
+from pipeline.closed_catalog import ClosedCatalog
+from pipeline.closing import Closer
 from pipeline.errors import ConfigurationError
 from pipeline.former import FormerEntries
 from pipeline.ledger import LedgerState
@@ -47,6 +49,18 @@ def publisher(settings: LakeSettings, session: boto3.Session, of: Bill) -> Publi
 def refresher(settings: LakeSettings, session: boto3.Session) -> Refresher:
     """What fills the ledger, once it is certain that there is one."""
     return _refresher(settings, session, published(settings, session), bill(settings, session, None))
+
+
+def closer(settings: LakeSettings, session: boto3.Session) -> Closer:
+    """What closes months, once it is certain that there is something to close."""
+    filling = refresher(settings, session)
+    return Closer(
+        filling.warehouse,
+        ClosedCatalog(session, settings.glue_database),
+        filling,
+        connections.lake(settings, session),
+        settings.lake,
+    )
 
 
 def ledger_states(settings: LakeSettings, session: boto3.Session) -> dict[date, LedgerState]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from pipeline.cli_reports import report, statement
+from pipeline.cli_reports import close, report, statement
 from pipeline.command import settings_for, show
 from pipeline.errors import ChargebackError, gravest
 from pipeline.options import INSTANT, MONTH, PLACE, PRINCIPAL, ROLE, acts_at, clock, month_option
@@ -34,6 +34,7 @@ def cli() -> None:
     """What every Spark job on a shared Amazon EKS cluster cost."""
 
 
+cli.add_command(close)
 cli.add_command(report)
 cli.add_command(statement)
 

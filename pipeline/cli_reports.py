@@ -1,4 +1,4 @@
-"""The commands that tell what was spent: `report`, by one dimension, compared or as dashboard; and `statement`."""
+"""The commands that tell what was spent: `report`, `statement`, and `close`, after which a statement stays as it is."""
 
 # As in `cli`, each imports what it needs when it runs.
 
@@ -10,7 +10,7 @@ import click
 
 from pipeline.command import deliver, settings_for, show
 from pipeline.errors import ConfigurationError, UsageError
-from pipeline.options import PERIODS, acts_at, month_option
+from pipeline.options import MONTH, PERIODS, acts_at, month_option
 
 if TYPE_CHECKING:
     from pipeline.month import Month
@@ -73,6 +73,23 @@ def statement(month: "Month | None", cost_center: str | None, form: str, output:
     warehouse = _warehouse()
     found = statement_of(warehouse, month or _newest_month(warehouse), cost_center, now)
     deliver(statement_html(found) if form == "html" else statement_csv(found), output)
+
+
+@click.command()
+@click.option("--month", type=MONTH, required=True, help="The month to close (YYYY-MM); it has ended.")
+@click.option("--before-invoice", is_flag=True, help="Close it although part of it is estimated or has no invoice yet.")
+@acts_at
+def close(month: "Month", before_invoice: bool, now: datetime) -> None:
+    """Keep what a month was charged; what its bill changes afterwards is an adjustment of a later month."""
+    from pipeline import analytics, connections
+    from pipeline.settings import LakeSettings
+
+    settings = settings_for(LakeSettings)
+    closed = analytics.closer(settings, connections.session(settings)).close(month, now, before_invoice=before_invoice)
+    click.echo(
+        f"{month} is closed: {closed.charged:,} {closed.currency} charged, of it {closed.adjusted:,} of months closed "
+        "before."
+    )
 
 
 def _report(by: str, month: "Month | None", top: int, form: str, output: Path | None) -> None:

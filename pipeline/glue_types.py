@@ -1,9 +1,15 @@
-"""How Glue writes the types and partition columns of a table."""
+"""How Glue writes the types, the partition columns and the place of a table."""
+
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from sqlglot import exp
 
-from pipeline.ledger_table import COST_LEDGER_RUNS, RUN, SCOPE
+from pipeline.ledger_table import CLOSED_LEDGER, CLOSED_MONTH, COST_LEDGER_RUNS, RUN, SCOPE
 from pipeline.tables import PARTITION_KEY, Column, Table
+
+if TYPE_CHECKING:
+    from mypy_boto3_glue.type_defs import ColumnTypeDef, StorageDescriptorTypeDef
 
 USAGE_DATE = Column(PARTITION_KEY, pa.date32(), "UTC day of the window; the partition")
 
@@ -12,7 +18,30 @@ def partition_columns(table: Table) -> tuple[Column, ...]:
     """The columns that stand in the keys of the table's objects, not in the objects."""
     if table is COST_LEDGER_RUNS:
         return (RUN, SCOPE, USAGE_DATE)
+    if table is CLOSED_LEDGER:
+        return (CLOSED_MONTH,)
     return (USAGE_DATE,) if table.partitioned else ()
+
+
+def glue_column(column: Column) -> "ColumnTypeDef":
+    """A column as an entry of the catalog has it."""
+    return {"Name": column.name, "Type": glue_type(column.type), "Comment": column.comment}
+
+
+def parquet_in(folder: str, table: Table) -> "StorageDescriptorTypeDef":
+    """The rows of *table* that lie in *folder* (`s3://…/`)."""
+    return {
+        "Columns": [glue_column(column) for column in table.columns],
+        "Location": folder,
+        "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+        "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+        "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
+    }
+
+
+def null(name: str, of: str) -> exp.Expr:
+    """The expression of a column *name* that is NULL, *of* a type in Glue's words."""
+    return exp.alias_(exp.cast(exp.null(), exp.DataType.build(of, dialect="hive")), name, quoted=True)
 
 
 def glue_type(kind: pa.DataType) -> str:

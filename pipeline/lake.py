@@ -88,9 +88,12 @@ class Lake:
         self._rewritten(key, rewrite)
         return effects
 
-    def whole(self, table: Table) -> pa.Table:
-        """The rows of an unpartitioned *table*; none while the lake has no object of it."""
-        key = self._whole_key(table)
+    def whole(self, table: Table, object_name: str | None = None) -> pa.Table:
+        """The rows of an unpartitioned *table*; none while the lake has no object of it.
+
+        The object is the cluster's unless *object_name* names one that all clusters share.
+        """
+        key = self._whole_key(table, object_name)
         with _spool() as stored:
             return _rows(table, self._uri(key), self._opened(key, stored if self._get(key, stored) else None))
 

@@ -8,9 +8,10 @@ import boto3
 
 from pipeline.aws import CONFIG, translated
 from pipeline.errors import ContractError
-from pipeline.glue_types import glue_type, partition_columns
+from pipeline.glue_types import glue_column, parquet_in, partition_columns
 from pipeline.ledger import Inputs, LedgerDay
 from pipeline.ledger_table import (
+    CLOSED_LEDGER,
     COST_LEDGER,
     COST_LEDGER_RUNS,
     LEDGER_TABLES,
@@ -20,7 +21,7 @@ from pipeline.ledger_table import (
     SCOPES,
 )
 from pipeline.models import Location
-from pipeline.tables import PARTITION_KEY, Column, Table
+from pipeline.tables import PARTITION_KEY, Table
 from pipeline.window import parse_instant, rfc3339
 
 _Item = TypeVar("_Item")
@@ -29,11 +30,9 @@ if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
     from mypy_boto3_glue.type_defs import (
         BatchUpdatePartitionRequestEntryTypeDef,
-        ColumnTypeDef,
         PartitionErrorTypeDef,
         PartitionInputTypeDef,
         PartitionTypeDef,
-        StorageDescriptorTypeDef,
         TableInputTypeDef,
         TableTypeDef,
     )
@@ -58,8 +57,9 @@ class LedgerCatalog:
 
     @property
     def stands(self) -> bool:
-        """Whether the ledger is a table already: not absent, and no view as in former versions."""
-        return self._table() is not None and self._entry(OUT_OF_SCOPE_COSTS.name) is not None
+        """Whether the ledger is a table already, not a view as in former versions, and those beside it are there."""
+        others = (OUT_OF_SCOPE_COSTS, CLOSED_LEDGER)
+        return self._table() is not None and all(self._entry(table.name) is not None for table in others)
 
     @property
     def place(self) -> str:
@@ -200,10 +200,15 @@ class LedgerCatalog:
             "Name": table.name,
             "Description": f"One row per {table.grain}.",
             "TableType": "EXTERNAL_TABLE",
-            "PartitionKeys": [_column(column) for column in partition_columns(table)],
-            "StorageDescriptor": _storage(table, f"{self._location.uri(COST_LEDGER.name)}/"),
+            "PartitionKeys": [glue_column(column) for column in partition_columns(table)],
+            "StorageDescriptor": parquet_in(f"{self._location.uri(_home(table).name)}/", table),
             "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet", **parameters},
         }
+
+
+def _home(table: Table) -> Table:
+    """The table whose folder has the rows: closed months lie where nothing is ever swept away."""
+    return CLOSED_LEDGER if table is CLOSED_LEDGER else COST_LEDGER
 
 
 def _projection(table: Table, folder: str) -> dict[str, str]:
@@ -232,29 +237,15 @@ def _few(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
     return (items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE))
 
 
-def _column(column: Column) -> "ColumnTypeDef":
-    return {"Name": column.name, "Type": glue_type(column.type), "Comment": column.comment}
-
-
 def _of_day(scope: str, day: str) -> str:
     """Where a day's rows lie in their run's folder; the engine writes them there."""
     return f"{SCOPE.name}={scope}/{PARTITION_KEY}={day}/"
 
 
-def _storage(table: Table, folder: str) -> "StorageDescriptorTypeDef":
-    return {
-        "Columns": [_column(column) for column in table.columns],
-        "Location": folder,
-        "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
-        "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
-        "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
-    }
-
-
 def _partition(table: Table, day: date, rows: LedgerDay) -> "PartitionInputTypeDef":
     return {
         "Values": [day.isoformat()],
-        "StorageDescriptor": _storage(table, f"{rows.folder}{_of_day(SCOPES[table.name], day.isoformat())}"),
+        "StorageDescriptor": parquet_in(f"{rows.folder}{_of_day(SCOPES[table.name], day.isoformat())}", table),
         "Parameters": {
             "chargeback.run": rows.run,
             "chargeback.digest": rows.digest,

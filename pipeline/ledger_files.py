@@ -12,7 +12,8 @@ from pipeline.errors import ContractError
 from pipeline.ledger import LedgerDay, fingerprint
 from pipeline.ledger_table import COST_LEDGER
 from pipeline.models import Location, within
-from pipeline.tables import LAKE_TABLES, PARTITION_KEY, VIRTUAL_CLUSTERS, Table
+from pipeline.policy import OBJECT_NAME
+from pipeline.tables import KEPT_POLICY_TABLES, LAKE_TABLES, PARTITION_KEY, VIRTUAL_CLUSTERS, Table
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -60,6 +61,8 @@ class LedgerFiles:
         """What tells whether an unpartitioned table changed, as far as the ledger reads it."""
         for table in tables:
             for found in self._objects(self._lake.bucket, f"{self._lake.key(table.name)}/"):
+                if table in KEPT_POLICY_TABLES and not found.key.endswith(f"/{OBJECT_NAME}"):
+                    continue  # what a closed month keeps is what its days were computed with
                 # Of the virtual clusters it reads whose they are, which is each object's name.
                 yield found.key if table is VIRTUAL_CLUSTERS else f"{found.key} {found.etag}"
 

@@ -1,6 +1,8 @@
-"""The columns of what `refresh` computes: what its Parquet files, its tables in Glue and the docs say of them."""
+"""The columns of what `refresh` computes and `close` keeps: what Parquet files, tables in Glue and the docs say."""
 
-from pipeline.tables import DOUBLE, LABELS, TABLES, TEXT, TIMESTAMP, Column, Table
+import pyarrow as pa
+
+from pipeline.tables import DOUBLE, INTEGER, LABELS, PARTITION_KEY, TABLES, TEXT, TIMESTAMP, Column, Table
 
 COST_LEDGER = Table(
     "cost_ledger",
@@ -117,7 +119,31 @@ COST_LEDGER_RUNS = Table(
     COST_LEDGER.columns,
 )
 
-LEDGER_TABLES = (COST_LEDGER, OUT_OF_SCOPE_COSTS, COST_LEDGER_RUNS)
+CLOSED_LEDGER = Table(
+    "closed_ledger",
+    "row of cost_ledger as it was when its billing period was closed, with its cost center; entry of the distribution "
+    "as it was then; or adjustment of a month closed before",
+    (),
+    (
+        Column(PARTITION_KEY, pa.date32(), "UTC day of the cost"),
+        *COST_LEDGER.columns,
+        Column("cost_center", TEXT, "Cost center that the policy of then gave it to"),
+        Column("policy", TEXT, "File of the policy whose rule decided; NULL where none did"),
+        Column("policy_line", INTEGER, "Line of that file"),
+        Column("entry", TEXT, "direct; taken or given, as cost_distribution has it; or adjustment"),
+        Column("pool", TEXT, "Pool of cost that was distributed, see cost_distribution"),
+        Column("distributed_cost", DOUBLE, "What distribution gives to the cost center or takes from it"),
+        Column("factor", DOUBLE, "What the cost center's cost was multiplied by"),
+        Column("charged_cost", DOUBLE, "Effective and distributed cost, times the factor"),
+        Column("savings", DOUBLE, "List cost less effective cost, where both are known"),
+        Column("closed_at", TIMESTAMP, "When the month was closed, UTC"),
+    ),
+)
+"""What `close` copies; of a month that is in it nothing is changed any more."""
+
+CLOSED_MONTH = Column("closed_month", TEXT, "Month that was closed, as 2026-10: whose statement has the row")
+
+LEDGER_TABLES = (COST_LEDGER, OUT_OF_SCOPE_COSTS, COST_LEDGER_RUNS, CLOSED_LEDGER)
 
 PUBLISHED_TABLES = (*TABLES, *LEDGER_TABLES)
 """Every table that `publish` declares."""

@@ -37,6 +37,8 @@ from pipeline.tables import (
     Table,
 )
 
+_OF_OURS = frozenset({"line", "closed_month"})  # columns that no file has
+
 FILES: Mapping[str, Table] = {
     "cost_centers.csv": POLICY_COST_CENTERS,
     "sole_tenancy.csv": POLICY_SOLE_TENANCY,
@@ -98,7 +100,7 @@ class _File:
 
     def __init__(self, name: str, table: Table) -> None:
         self._name = name
-        self._columns = {column.name: column for column in table.columns if column.name != "line"}
+        self._columns = {column.name: column for column in table.columns if column.name not in _OF_OURS}
         self.rows: list[_Cells] = []
         self.mistakes: list[str] = []
 

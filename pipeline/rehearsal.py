@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from pipeline.errors import ContractError, StatementFailedError
-from pipeline.glue_types import glue_type, partition_columns
+from pipeline.glue_types import glue_type, null, partition_columns
 from pipeline.relations import inlined
 from pipeline.tables import Table
 from pipeline.warehouse import Warehouse
@@ -77,8 +77,4 @@ def empty_table(table: Table) -> str:
 
 def empty(columns: Mapping[str, str]) -> str:
     """The SELECT of a relation without rows, of these *columns*, whose types are in Glue's words."""
-    return exp.select(*(_null(name, kind) for name, kind in columns.items())).where(exp.false()).sql("athena")
-
-
-def _null(name: str, of: str) -> exp.Expr:
-    return exp.alias_(exp.cast(exp.null(), exp.DataType.build(of, dialect="hive")), name, quoted=True)
+    return exp.select(*(null(name, kind) for name, kind in columns.items())).where(exp.false()).sql("athena")

@@ -47,14 +47,19 @@ thead th { color: var(--soft); font-weight: 600 } tr.total > * { font-weight: 70
 
 
 def statement_csv(statement: Statement) -> str:
-    """A line per cost center and category: `charged` is direct, distributed and markup, and its sum the month's."""
+    """A line per cost center, billing period and category: `charged` is direct, distributed and markup together.
+
+    The billing period is the month's own, or of an adjustment the closed month whose bill has changed.
+    """
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(("billing_period", "state", "currency", "cost_center", "cost_category", *_COLUMNS))
+    head = ("statement_month", "billing_period", "state", "currency", "cost_center", "cost_category", *_COLUMNS)
+    lines.writerow(head)
+    month = str(statement.month)
     for center in statement.centers:
-        of_center = (str(statement.month), statement.state, statement.currency, center.name)
         for line in center.lines:
-            lines.writerow((*of_center, line.category, *(f"{getattr(line, name):f}" for name in _COLUMNS)))
+            whose = (month, line.adjusts or month, statement.state, statement.currency, center.name, line.category)
+            lines.writerow((*whose, *(f"{getattr(line, name):f}" for name in _COLUMNS)))
     return text.getvalue()
 
 
@@ -89,11 +94,15 @@ def _head(page: Element, title: str) -> None:
 def _introduce(body: Element, statement: Statement) -> None:
     """Say what the page is about, and how firm it is."""
     if statement.state is None:
-        _add(body, "p", f"There is no cost in {statement.month}.", "state")
+        others = " but adjustments of closed months" if statement.centers else ""
+        _add(body, "p", f"There is no cost in {statement.month}{others}.", "state")
     else:
         _add(body, "p", f"{_WORDS[statement.state]}.", "state")
         told = ", ".join(f"{_money(cost)} {state}" for state, cost in statement.states.items())
         _add(body, "p", f"Of the direct cost of all cost centers: {told}.")
+    if statement.closed_at is not None:
+        closed = f"Closed on {statement.closed_at:%Y-%m-%d %H:%M} UTC"
+        _add(body, "p", f"{closed}: what the bill changes afterwards is in later statements.", "state")
     if not statement.has_ended:
         _add(body, "p", f"{statement.month} has not ended: this is what there was so far.", "state")
     _add(body, "p", f"Amounts in {statement.currency}. As of {statement.told_at:%Y-%m-%d %H:%M} UTC.")
@@ -102,13 +111,16 @@ def _introduce(body: Element, statement: Statement) -> None:
 def _overview(body: Element, statement: Statement, columns: tuple[str, ...]) -> None:
     section = SubElement(body, "section")
     _add(section, "h2", "All cost centers")
+    parts = {"of it EMR uplift": [center.of_category("emr_uplift") for center in statement.centers]}
+    if any(center.adjusted for center in statement.centers):
+        parts["of it adjustments"] = [center.adjusted for center in statement.centers]
     rows = [
-        (center.name, _money(center.of_category("emr_uplift")), *(_money(center.total(name)) for name in columns))
-        for center in statement.centers
+        (center.name, *map(_money, of_center), *(_money(center.total(name)) for name in columns))
+        for center, *of_center in zip(statement.centers, *parts.values(), strict=True)
     ]
-    uplift = sum((center.of_category("emr_uplift") for center in statement.centers), Decimal())
-    total = ("Total", _money(uplift), *(_money(statement.total(name)) for name in columns))
-    _table(section, ("Cost center", "of it EMR uplift", *map(str.capitalize, columns)), rows, total)
+    sums = (_money(sum(part, Decimal())) for part in parts.values())
+    total = ("Total", *sums, *(_money(statement.total(name)) for name in columns))
+    _table(section, ("Cost center", *parts, *map(str.capitalize, columns)), rows, total)
 
 
 def _center(body: Element, center: Center, columns: tuple[str, ...]) -> None:
@@ -140,6 +152,8 @@ def _of_ledger(of: Footer) -> Iterable[tuple[str, str]]:
     for part, word in _BILL[:4]:
         yield word, _money(getattr(of, part))
     yield "Estimated: not in the bill yet", _money(of.estimated)
+    if of.changed:
+        yield "Changed since the month was closed: in later statements", _money(-of.changed)
     if of.unexplained:
         yield "Rounding; more than a few cents: the ledger is not current", _money(of.unexplained)
 
@@ -169,7 +183,8 @@ def _add(parent: Element, tag: str, text: str, kind: str | None = None) -> Eleme
 
 
 def _word(line: Line) -> str:
-    return _WORDS.get(line.category, line.category.replace("_", " ").capitalize())
+    word = _WORDS.get(line.category, line.category.replace("_", " ").capitalize())
+    return f"{word}, adjustment of {line.adjusts}" if line.adjusts else word
 
 
 def _money(amount: Decimal) -> str:

@@ -270,6 +270,9 @@ INVENTORY_TABLES = (MANAGED_ENDPOINTS, JOB_RUNS, VIRTUAL_CLUSTERS)
 """In the order in which they are written: a virtual cluster that ended is asked no more once its row says so."""
 
 _LINE = Column("line", INTEGER, "Line of the CSV file that says so", required=True)
+_CLOSED_MONTH = Column(
+    "closed_month", TEXT, "Month that was closed while the line stood, as 2026-10; NULL for what is published now"
+)
 _PRIORITY = Column("priority", INTEGER, "Of the rules that fit a cost, that with the lowest decides", required=True)
 _COST_CENTER = Column("cost_center", TEXT, "The cost center, as reports name it", required=True)
 _CLUSTER = Column("cluster", TEXT, "Name or ARN of the EKS cluster; NULL fits any")
@@ -296,6 +299,7 @@ POLICY_COST_CENTERS = Table(
         Column("workload_name", TEXT, "Name of the workload, or how it begins if a * follows; NULL fits any"),
         *_LABEL,
         *_TAG,
+        _CLOSED_MONTH,
     ),
     partitioned=False,
 )
@@ -312,6 +316,7 @@ POLICY_SOLE_TENANCY = Table(
         Column("node_pool", TEXT, "EKS managed node group, or Karpenter node pool; NULL fits any"),
         *_LABEL,
         *_TAG,
+        _CLOSED_MONTH,
     ),
     partitioned=False,
 )
@@ -320,7 +325,7 @@ POLICY_OTHER_SERVICES = Table(
     "policy_other_services",
     "tag whose lines of the bill a cost center takes although no cluster caused them",
     ("line",),
-    (_LINE, _PRIORITY, _COST_CENTER, *_TAG),
+    (_LINE, _PRIORITY, _COST_CENTER, *_TAG, _CLOSED_MONTH),
     partitioned=False,
 )
 
@@ -333,6 +338,7 @@ POLICY_DISTRIBUTION = Table(
         Column("pool", TEXT, "idle, platform, control_plane or shared", required=True),
         Column("method", TEXT, "none, proportional, even or owner", required=True),
         Column("owner", TEXT, "The cost center that bears the pool, of the method owner"),
+        _CLOSED_MONTH,
     ),
     partitioned=False,
 )
@@ -345,6 +351,7 @@ POLICY_MARKUPS = Table(
         _LINE,
         _COST_CENTER,
         Column("factor", DOUBLE, "What its cost is multiplied by: over 1 a markup, under 1 a discount", required=True),
+        _CLOSED_MONTH,
     ),
     partitioned=False,
 )
@@ -386,5 +393,8 @@ POLICY_TABLES = (
     POLICY_INVOICES,
     POLICY_SETTINGS,
 )
+
+KEPT_POLICY_TABLES = tuple(table for table in POLICY_TABLES if _CLOSED_MONTH in table.columns)
+"""Whose lines a closed month keeps, whatever is published later."""
 
 TABLES = (*LAKE_TABLES, *INVENTORY_TABLES, *POLICY_TABLES)

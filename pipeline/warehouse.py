@@ -74,15 +74,16 @@ class Warehouse:
     def unload(self, select: str, folder: str, partitioned_by: Sequence[str], table: str, what: str) -> None:
         """Write the rows of *select* as Parquet into the empty *folder* (`s3://…/`), a folder in it for each partition.
 
-        The columns that it is *partitioned_by* are the last of *select*. *table* (quoted) is a name that an engine
-        without UNLOAD may use for it, as long as it writes.
+        The columns that it is *partitioned_by*, if any, are the last of *select*. *table* (quoted) is a name that an
+        engine without UNLOAD may use for it, as long as it writes.
         """
-        partitions = f"partitioned_by = ARRAY[{', '.join(repr(name) for name in partitioned_by)}]"
+        names = ", ".join(repr(name) for name in partitioned_by)
+        partitions = f", partitioned_by = ARRAY[{names}]" if names else ""
         if self._engine.dialect.name == "awsathena":
-            properties = f"format = 'PARQUET', compression = 'ZSTD', {partitions}"
+            properties = f"format = 'PARQUET', compression = 'ZSTD'{partitions}"
             self._run(f"UNLOAD (\n{select}\n) TO '{folder}' WITH ({properties})", what)
             return
-        properties = f"format = 'PARQUET', external_location = '{folder}', {partitions}"
+        properties = f"format = 'PARQUET', external_location = '{folder}'{partitions}"
         try:
             self._run(f"CREATE TABLE {table} WITH ({properties}) AS\n{select}", what)
         finally:

@@ -16,6 +16,8 @@ _CONDITIONS = {
     "billing_period": "billing_period = '2026-10'",
 }
 """The columns by which a month is asked for, the partition's first."""
+_OF_CLOSED_MONTHS = "closed_month_adjustments"
+"""While no month is closed, as here, the engine knows without reading anything that it has no rows."""
 _RUN_OF_EXAMPLES = "00000006m9a4czo0ozo"
 _JOB_OF_EXAMPLES = "orders-nightly"
 _EXAMPLE_HOUR = 14 * 24  # the examples ask for a run of the 14th or the 15th
@@ -69,4 +71,4 @@ def _over_ledger() -> list[str]:
     for view in views("cur2"):  # each after those it reads
         if relations_read(view.template) & found:
             found.add(view.name)
-    return sorted(found - {_LEDGER})
+    return sorted(found - {_LEDGER, _OF_CLOSED_MONTHS})

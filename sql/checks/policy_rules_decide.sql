@@ -7,6 +7,8 @@ months AS (
         date_trunc('month', usage_date) AS usage_date,
         array_agg(DISTINCT policy || ' ' || CAST(policy_line AS varchar)) AS rules
     FROM ledger_cost_centers
+    -- A closed month keeps its own rules, which nobody can put right any more.
+    WHERE policy_month IS NULL
     GROUP BY 1
 ),
 -- A virtual cluster's name may mean several: the rule is one all the same.
@@ -26,6 +28,7 @@ rules AS (
         tag_value,
         MAX(virtual_cluster_id) AS virtual_cluster_id
     FROM policy_rules
+    WHERE closed_month IS NULL
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
 )
 

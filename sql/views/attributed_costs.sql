@@ -10,11 +10,6 @@ clusters AS (
             || ':' || split_part(cluster_arn, '/', 2) AS listed_key
     FROM virtual_clusters
 ),
--- The tags of which a cost center takes the bill's other lines; one row, of none if there are none.
-claims AS (
-    SELECT array_agg(CAST(ROW(tag_key, tag_value) AS ROW(tag_key varchar, tag_value varchar))) AS claimed_tags
-    FROM policy_other_services
-),
 -- A node has no part, and so no row in the end: it says how large the resource was.
 parts AS (
     SELECT *
@@ -62,7 +57,9 @@ entries AS (
     FROM resource_shares AS shares
     LEFT JOIN parts ON shares.side = parts.of_side
     LEFT JOIN clusters ON shares.owning_cluster_key = clusters.listed_key
-    CROSS JOIN claims
+    LEFT JOIN closed_months ON substr(CAST(shares.usage_date AS varchar), 1, 7) = closed_months.closed_month
+    LEFT JOIN claimed_tags AS claims
+        ON COALESCE(closed_months.closed_month, 'open') = COALESCE(claims.closed_month, 'open')
 ),
 -- Whatever is our clusters' is so whoever claims it: so no line comes twice.
 scoped AS (

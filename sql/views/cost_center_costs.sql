@@ -14,6 +14,7 @@ sums AS (
         spark_role,
         capacity_type,
         currency,
+        policy_month,
         SUM(effective_cost) AS effective_cost,
         SUM(billed_cost) AS billed_cost,
         SUM(list_cost) AS list_cost,
@@ -25,7 +26,7 @@ sums AS (
         SUM(ram_gib_usage_hours) AS ram_gib_usage_hours,
         SUM(gpu_hours) AS gpu_hours
     FROM cost_center_entries
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
 )
 
 SELECT
@@ -53,4 +54,6 @@ SELECT
     sums.ram_gib_usage_hours,
     sums.gpu_hours
 FROM sums
-LEFT JOIN policy_markups AS markups ON sums.cost_center = markups.cost_center
+LEFT JOIN policy_markups AS markups
+    ON sums.cost_center = markups.cost_center
+    AND COALESCE(sums.policy_month, 'open') = COALESCE(markups.closed_month, 'open')

@@ -9,7 +9,8 @@ pools AS (
         kinds.cost_category,
         states.cost_state,
         policy.method,
-        policy.owner
+        policy.owner,
+        policy.closed_month
     FROM (
         VALUES
             ('idle', 'idle'),
@@ -26,7 +27,7 @@ pools AS (
 ),
 -- Beside the pools, none of them: what is direct.
 sides AS (
-    SELECT pool, cost_category, cost_state, method, owner, FALSE AS is_direct
+    SELECT pool, cost_category, cost_state, method, owner, closed_month, FALSE AS is_direct
     FROM pools
     UNION ALL
     SELECT
@@ -35,6 +36,7 @@ sides AS (
         CAST(NULL AS varchar) AS cost_state,
         CAST(NULL AS varchar) AS method,
         CAST(NULL AS varchar) AS owner,
+        CAST(NULL AS varchar) AS closed_month,
         TRUE AS is_direct
 ),
 -- Whoever has an instance to himself bears its idle and its platform pods already: they are in no pool.
@@ -65,16 +67,11 @@ costs AS (
         ledger.cluster_name,
         ledger.spark_role,
         ledger.capacity_type,
+        ledger.policy_month,
         SUM(ledger.effective_cost) AS effective_cost,
         SUM(ledger.billed_cost) AS billed_cost,
         SUM(ledger.list_cost) AS list_cost,
-        -- Only rows that have both: what is not known is no saving, and a tax or a credit has no list price.
-        SUM(
-            CASE
-                WHEN COALESCE(ledger.line_class, '') NOT IN ('tax', 'credit', 'refund')
-                    THEN ledger.list_cost - ledger.effective_cost
-            END
-        ) AS savings,
+        SUM(ledger.savings) AS savings,
         SUM(ledger.cpu_core_hours) AS cpu_core_hours,
         SUM(ledger.cpu_core_usage_hours) AS cpu_core_usage_hours,
         SUM(ledger.ram_gib_hours) AS ram_gib_hours,
@@ -99,13 +96,16 @@ costs AS (
             END
         ) AS shared_compute_cost
     FROM rows_by_pool AS ledger
-    LEFT JOIN policy_distribution AS policy ON ledger.pool = policy.pool
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+    LEFT JOIN policy_distribution AS policy
+        ON ledger.pool = policy.pool
+        AND COALESCE(ledger.policy_month, 'open') = COALESCE(policy.closed_month, 'open')
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
 ),
 -- What each cost center has of its own and in each pool, and by what its share of the pool is measured.
 sided AS (
     SELECT
         costs.usage_date,
+        costs.policy_month,
         costs.cluster_arn,
         costs.currency,
         costs.cost_center,
@@ -143,10 +143,12 @@ sided AS (
         END AS pool_cost
     FROM costs
     CROSS JOIN sides
+    WHERE sides.is_direct OR COALESCE(sides.closed_month, 'open') = COALESCE(costs.policy_month, 'open')
 ),
 stakes AS (
     SELECT
         usage_date,
+        policy_month,
         cluster_arn,
         currency,
         cost_center,
@@ -173,7 +175,7 @@ stakes AS (
         SUM(pool_cost) AS pool_cost,
         GREATEST(SUM(CASE WHEN pool = 'idle' THEN shared_compute_cost ELSE compute_cost END), 0e0) AS caused_cost
     FROM sided
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, direct_billing_period, direct_account_id, direct_cluster_name
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, direct_billing_period, direct_account_id, direct_cluster_name
 ),
 weighed AS (
     SELECT
@@ -232,6 +234,7 @@ SELECT
     spark_role,
     capacity_type,
     currency,
+    policy_month,
     CASE WHEN entry = 'direct' THEN direct_cost ELSE 0e0 END AS effective_cost,
     billed_cost,
     list_cost,

@@ -27,12 +27,7 @@ costs AS (
         SUM(effective_cost) AS effective_cost,
         SUM(billed_cost) AS billed_cost,
         SUM(list_cost) AS list_cost,
-        -- Only rows that have both: what is not known is no saving, and a tax or a credit has no list price.
-        SUM(
-            CASE
-                WHEN COALESCE(line_class, '') NOT IN ('tax', 'credit', 'refund') THEN list_cost - effective_cost
-            END
-        ) AS savings,
+        SUM(savings) AS savings,
         SUM(minutes) / 6e1 AS pod_hours,
         SUM(cpu_core_hours) AS cpu_core_hours,
         SUM(cpu_core_request_hours) AS cpu_core_request_hours,

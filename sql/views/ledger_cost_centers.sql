@@ -1,8 +1,9 @@
 -- One row per row of cost_ledger, with its cost center and the rule of the policy that gives it.
 WITH
--- All rules in one row, first the one that decides: so no ledger row is lost or met twice.
-policy AS (
+-- All rules of a policy in one row, first the one that decides: so no ledger row is lost or met twice.
+policies AS (
     SELECT
+        closed_month,
         array_agg(
             CAST(
                 ROW(
@@ -17,6 +18,7 @@ policy AS (
             ORDER BY policy_rank, priority, line
         ) AS rules
     FROM policy_rules
+    GROUP BY 1
 ),
 node_labels AS (
     SELECT usage_date, cluster_arn, node, max_by(labels, window_start) AS labels
@@ -31,12 +33,15 @@ charges AS (
         (ledger.instance_id IS NOT NULL OR ledger.node IS NOT NULL)
             AND COALESCE(ledger.capacity_type, '') <> 'fargate'
             AND (ledger.cost_category = 'compute' OR ledger.pod IS NULL) AS is_of_instance,
-        node_labels.labels AS node_labels
+        node_labels.labels AS node_labels,
+        closed_months.closed_month AS policy_month
     FROM cost_ledger AS ledger
     LEFT JOIN node_labels
         ON ledger.usage_date = node_labels.usage_date
         AND ledger.cluster_arn = node_labels.cluster_arn
         AND ledger.node = node_labels.node
+    -- The days of a closed month keep the policy that they were closed with.
+    LEFT JOIN closed_months ON substr(CAST(ledger.usage_date AS varchar), 1, 7) = closed_months.closed_month
 ),
 fitted AS (
     SELECT
@@ -74,7 +79,8 @@ fitted AS (
                 AND (rule.tag_key IS NULL OR element_at(charges.tags, rule.tag_key) = rule.tag_value)
         ) AS rules
     FROM charges
-    CROSS JOIN policy
+    LEFT JOIN policies AS policy
+        ON COALESCE(charges.policy_month, 'open') = COALESCE(policy.closed_month, 'open')
 ),
 decided AS (
     SELECT *, element_at(rules, 1) AS rule
@@ -86,6 +92,7 @@ SELECT
     charge_period_end,
     usage_date,
     billing_period,
+    payer_account_id,
     account_id,
     cluster_arn,
     cluster_name,
@@ -93,29 +100,47 @@ SELECT
     cost_category,
     cost_state,
     cost_basis,
+    line_class,
+    invoice_id,
     workload_kind,
     workload_id,
     workload_name,
     virtual_cluster_id,
     job_run_id,
+    emr_internal_id,
+    spark_app_id,
     namespace,
     pod,
-    spark_role,
+    controller_kind,
+    controller_name,
     node,
     node_pool,
+    availability_zone,
+    spark_role,
     instance_id,
     instance_type,
     capacity_type,
     labels,
     tags,
     resource_id,
+    product_code,
     usage_type,
+    usage_amount,
     effective_cost,
     billed_cost,
     list_cost,
+    negated_cost,
+    -- Only where both are known: what is not known is no saving, and a tax or a credit has no list price.
+    CASE
+        WHEN COALESCE(line_class, '') NOT IN ('tax', 'credit', 'refund') THEN list_cost - effective_cost
+    END AS savings,
+    commitment_arn,
     currency,
     reason,
-    line_class,
+    cpu_cost,
+    ram_cost,
+    gpu_cost,
+    kubecost_cost,
     minutes,
     cpu_core_hours,
     cpu_core_request_hours,
@@ -127,6 +152,7 @@ SELECT
     COALESCE(CAST(rule.cost_center AS varchar), CAST('unassigned' AS varchar)) AS cost_center,
     CAST(rule.policy AS varchar) AS policy,
     CAST(rule.line AS bigint) AS policy_line,
+    policy_month,
     -- Another rule of the same file and priority that would give the row to another cost center.
     CAST(
         element_at(

@@ -1,4 +1,4 @@
--- One row per rule of the policy that gives cost to a cost center, and virtual cluster that it may mean.
+-- One row per rule that gives cost to a cost center, virtual cluster that it may mean, and closed month that keeps it.
 SELECT
     CAST('sole_tenancy' AS varchar) AS policy,
     line,
@@ -14,7 +14,8 @@ SELECT
     label_key,
     label_value,
     tag_key,
-    tag_value
+    tag_value,
+    closed_month
 FROM policy_sole_tenancy
 
 UNION ALL
@@ -33,7 +34,8 @@ SELECT
     CAST(NULL AS varchar) AS label_key,
     CAST(NULL AS varchar) AS label_value,
     tag_key,
-    tag_value
+    tag_value,
+    closed_month
 FROM policy_other_services
 
 UNION ALL
@@ -53,6 +55,7 @@ SELECT
     rules.label_key,
     rules.label_value,
     rules.tag_key,
-    rules.tag_value
+    rules.tag_value,
+    rules.closed_month
 FROM policy_cost_centers AS rules
 LEFT JOIN virtual_clusters AS named ON rules.virtual_cluster = named.name

@@ -29,14 +29,14 @@ LATER = ("--now", "2026-11-21T13:00:00Z")
 MUCH_LATER = ("--now", "2026-11-21T18:00:00Z")
 
 
-def uplift(day: int) -> dict[str, Any]:
+def uplift(day: int, month: int = 11) -> dict[str, Any]:
     """An hour of a job run's uplift, which is in the ledger whether or not its pods are known."""
     return OURS | {
         "line_item_product_code": "ElasticMapReduce",
         "line_item_usage_type": "USE1-EMR-EKS-EC2-vCPUHours",
         "line_item_resource_id": "arn:aws:emr-containers:us-east-1:111122223333:/virtualclusters/vc/jobruns/run",
-        "line_item_usage_start_date": datetime(2026, 11, day, 10),  # noqa: DTZ001  a report's times are naive UTC
-        "line_item_usage_end_date": datetime(2026, 11, day, 11),  # noqa: DTZ001
+        "line_item_usage_start_date": datetime(2026, month, day, 10),  # noqa: DTZ001  a report's times are naive UTC
+        "line_item_usage_end_date": datetime(2026, month, day, 11),  # noqa: DTZ001
     }
 
 

@@ -136,6 +136,8 @@ def _act(scene: Scene, estate: Estate) -> None:
     scene.run("report", "--by", "job")
     scene.run("report", "--by", "cost-center", "--compare", "2026-10-13..2026-10-14", key="report")
     scene.run("statement", "--month", _MONTH, key="report")
+    scene.run("close", "--month", _MONTH, "--before-invoice", later=timedelta(days=30))
+    scene.run("statement", "--month", _MONTH, key="report")
     scene.run("doctor")
     scene.run("doctor", "--collect-only", key="doctor-of-collecting")
 

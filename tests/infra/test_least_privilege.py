@@ -14,7 +14,7 @@ from tests.served import clean_environment
 COMMANDS = {
     "CollectRoleArn": ("collect", "refresh", "doctor"),
     "VerifyRoleArn": ("verify",),
-    "PublishRoleArn": ("publish",),
+    "PublishRoleArn": ("publish", "close"),
 }
 
 BI = (Path(__file__).parents[2] / "docs" / "bi.md").read_text(encoding="utf-8")

@@ -189,6 +189,7 @@ def test_the_image_is_that_of_this_version(cron_job: Manifest) -> None:
             [
                 ("chargeback-backfill", ["collect", "--refresh", "--since=2026-10-01", "--until=2026-11-01T00:00Z"]),
                 ("chargeback-publish", ["publish", "--cur-location=s3://BUCKET/EXPORT"]),
+                ("chargeback-publish", ["close", "--month=2026-10"]),
             ],
         ),
     ],

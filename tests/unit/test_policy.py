@@ -162,6 +162,11 @@ def test_columns_that_are_not_those_of_the_file_are_named(header: str, said: str
     assert any(sentence.startswith(f"cost_centers.csv line 2: {said}") for sentence in found)
 
 
+def test_no_file_says_what_a_closed_month_keeps() -> None:
+    [mistake] = mistakes(markups="cost_center,factor,closed_month\nrisk,1,2026-10\n")
+    assert "closed_month" in mistake
+
+
 def test_a_file_without_column_names_is_told_which_there_are() -> None:
     assert mistakes(markups="# nothing yet\n") == ["markups.csv has no line of column names; write cost_center,factor."]
 
@@ -256,13 +261,15 @@ def test_a_policy_makes_every_table_with_the_columns_of_its_file() -> None:
     assert made[POLICY_COST_CENTERS].to_pylist() == [
         dict(
             zip(
-                ("line", *RULES.split(",")),
-                (2, 10, "risk", "prod", "v", "n", "w*", "team", "x", "user_tag", "y"),
+                ("line", *RULES.split(","), "closed_month"),
+                (2, 10, "risk", "prod", "v", "n", "w*", "team", "x", "user_tag", "y", None),
                 strict=True,
             )
         )
     ]
-    assert made[POLICY_DISTRIBUTION].to_pylist() == [{"line": 2, "pool": "idle", "method": "even", "owner": None}]
+    assert made[POLICY_DISTRIBUTION].to_pylist() == [
+        {"line": 2, "pool": "idle", "method": "even", "owner": None, "closed_month": None}
+    ]
 
 
 @given(st.dictionaries(st.sampled_from(sorted(FILES)), st.binary(max_size=200) | st.text(max_size=200).map(str.encode)))

@@ -54,6 +54,10 @@ SHIPPED = {
     "cost_distribution",
     "cost_center_costs",
     "cost_center_pods",
+    "claimed_tags",
+    "closed_month_adjustments",
+    "closed_months",
+    "statement_costs",
 }
 STATEMENTS = {
     **{f"{view.name} ({source})": view.template for source in SOURCES for view in views(source)},

@@ -24,11 +24,12 @@ def line(category: str, direct: str, distributed: str = "0.00", markup: str = "0
 
 RISK = Center("risk", 1.0, (line("compute", "1000.10"), line("emr_uplift", "20.05"), line("idle", "0.00", "3.00")), {})
 HOSTILES = Center(HOSTILE, 1.0, (line("idle", "5.00", "-3.00"),), {})
-FOOTER = Footer(*map(cents, ("1025.15", "10.00", "1010.00", "5.00", "0.15", "0.00", "18.88", "0.00")))
+FOOTER = Footer(*map(cents, ("1025.15", "0.00", "10.00", "1010.00", "5.00", "0.15", "0.00", "18.88", "0.00")))
 STATEMENT = Statement(
     month=Month(2026, 10),
     currency="USD",
     told_at=datetime(2026, 11, 3, 4, 0, tzinfo=UTC),
+    closed_at=None,
     is_of_one=False,
     centers=(RISK, HOSTILES),
     states={"estimated": cents("10.00"), "final": cents("1015.15")},
@@ -133,4 +134,27 @@ def test_the_csv_adds_up_to_the_page(column: str) -> None:
     rows = list(csv.DictReader(io.StringIO(statement_csv(STATEMENT))))
     assert sum(Decimal(row[column]) for row in rows) == STATEMENT.total(column)
     assert {row["cost_center"] for row in rows} == {"risk", HOSTILE}
-    assert {(row["billing_period"], row["state"], row["currency"]) for row in rows} == {("2026-10", "estimated", "USD")}
+    months = {(row["statement_month"], row["billing_period"], row["state"], row["currency"]) for row in rows}
+    assert months == {("2026-10", "2026-10", "estimated", "USD")}
+
+
+def test_an_adjustment_says_so_on_the_page_and_in_the_csv() -> None:
+    adjustment = replace(line("compute", "-4.00"), adjusts="2026-09")
+    adjusted = replace(STATEMENT, centers=(replace(RISK, lines=(*RISK.lines, adjustment)), HOSTILES))
+    page = Page(statement_html(adjusted))
+    assert ["Compute, adjustment of 2026-09", "-4.00", "0.00", "-4.00", "0.50"] in page.rows
+    assert ["Total", "20.05", "-4.00", "1,021.15", "0.00", "1,021.15", "2.50"] in page.rows
+    [row] = [row for row in csv.DictReader(io.StringIO(statement_csv(adjusted))) if row["billing_period"] == "2026-09"]
+    assert (row["statement_month"], row["cost_category"], row["charged"]) == ("2026-10", "compute", "-4.00")
+    alone = replace(NOTHING, centers=(replace(RISK, lines=(adjustment,)),))
+    assert "There is no cost in 2026-10 but adjustments of closed months." in text(alone)
+
+
+def test_a_closed_month_says_since_when_and_what_has_changed() -> None:
+    changed = replace(FOOTER, changed=cents("-3.00"), allocated=cents("1007.00"))
+    closed = replace(STATEMENT, closed_at=datetime(2026, 11, 5, 9, 30, tzinfo=UTC), footer=changed)
+    assert "Closed on 2026-11-05 09:30 UTC: what the bill changes afterwards is in later statements." in text(closed)
+    rows = Page(statement_html(closed)).rows
+    assert ["Changed since the month was closed: in later statements", "3.00"] in rows
+    assert ["Direct cost of all cost centers", "1,025.15"] in rows
+    assert not any(row[0].startswith("Rounding") for row in rows)

@@ -1,0 +1,134 @@
+"""Closing: what a month was charged, copied to where nothing changes it any more."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+
+import pandas as pd
+import pyarrow as pa
+
+from pipeline.closed_catalog import ClosedCatalog
+from pipeline.closing_sql import month_to_close, open_costs, sums_of
+from pipeline.errors import ConfigurationError, TemporaryError, UsageError
+from pipeline.lake import Lake
+from pipeline.ledger import LedgerState
+from pipeline.ledger_files import run_name
+from pipeline.ledger_table import CLOSED_LEDGER, CLOSED_MONTH
+from pipeline.models import Location
+from pipeline.month import Month
+from pipeline.policy import OBJECT_NAME
+from pipeline.refresh import Refresher
+from pipeline.report import exact, only_currency
+from pipeline.rounding import rounded
+from pipeline.tables import KEPT_POLICY_TABLES, Table
+from pipeline.warehouse import Warehouse
+
+_CENTS = 2
+
+
+@dataclass(frozen=True)
+class Closed:
+    """What all cost centers together are *charged* for a closed month; *adjusted*, of it, is of months before."""
+
+    month: Month
+    currency: str
+    charged: Decimal
+    adjusted: Decimal
+
+
+@dataclass(frozen=True)
+class Closer:
+    """Closes months of the ledger that *refresher* fills from the *lake* at *location*; *warehouse* copies them."""
+
+    warehouse: Warehouse
+    catalog: ClosedCatalog
+    refresher: Refresher
+    lake: Lake
+    location: Location
+
+    def close(self, month: Month, now: datetime, *, before_invoice: bool) -> Closed:
+        """Close *month*; with *before_invoice* even if part of it is estimated or has no invoice yet.
+
+        It is closed by one call, the last: what is cut off before leaves the month open, and files that nobody reads.
+
+        Raises:
+            UsageError: the month cannot be closed, or not yet.
+            TemporaryError: the ledger is behind what it follows from, or somebody published meanwhile.
+            ConfigurationError: nothing was published yet, or a former version did.
+        """
+        self._require_ready(month, now)
+        currency = self._require_settled(month, before_invoice=before_invoice)
+        policy = self._policy()
+        self._keep(policy, month)
+        folder = self._copied(month, now)
+        if not all(rows.equals(policy[table]) for table, rows in self._policy().items()):
+            raise TemporaryError(f"Somebody published while {month} was copied; it is still open. Close it again.")
+        if not self.catalog.add(month, folder, now):
+            raise UsageError(f"Somebody else closed {month} meanwhile; their copy stands.")
+        [(charged, adjusted)] = self.warehouse.query(sums_of(month), f"Adding up {month}").rows
+        return Closed(month, currency, rounded(exact(charged), _CENTS), rounded(exact(adjusted), _CENTS))
+
+    def _require_ready(self, month: Month, now: datetime) -> None:
+        """Make sure that *month* has ended, is open, comes after all that are closed, and has a current ledger."""
+        if not self.refresher.catalog.stands:
+            raise ConfigurationError(
+                f"{self.refresher.database} has no table {CLOSED_LEDGER.name}. Run `chargeback publish`."
+            )
+        if now.date() < month.end:
+            raise UsageError(f"{month} has not ended: it can be closed from {month.end} on.")
+        closed = self.catalog.months()
+        if month in closed:
+            raise UsageError(f"{month} was closed at {closed[month]:%Y-%m-%d %H:%M} UTC, and stays as it was then.")
+        if closed and max(closed) > month:
+            raise UsageError(f"{max(closed)} is closed, and months are closed in their order: {month} stays open.")
+        states = self.refresher.states()
+        behind = sorted(d for d, state in states.items() if Month.of(d) == month and state is not LedgerState.CURRENT)
+        if behind:
+            raise TemporaryError(
+                f"The ledger is behind what it follows from on {len(behind)} days of {month}, the first of them "
+                f"{behind[0]}. Run `chargeback refresh`, then close the month."
+            )
+
+    def _require_settled(self, month: Month, *, before_invoice: bool) -> str:
+        """Make sure that *month* is the next to be closed, and final; returns its currency."""
+        newest = max(self.catalog.months(), default=None)
+        rows = self.warehouse.query(open_costs(month, newest), f"Looking at the costs of {month}").rows
+        if earlier := sorted({other for other, *_ in rows if other != str(month)}):
+            raise UsageError(f"{earlier[0]} is open, and months are closed in their order: close it before {month}.")
+        if not rows:
+            raise UsageError(f"{month} has no cost: there is nothing to close.")
+        currency = only_currency(pd.Series([of for _, _, of, _ in rows]), str(month))
+        costs = {state: rounded(exact(cost), _CENTS) for _, state, _, cost in sorted(rows)}
+        unsettled = [f"{cost:,} {currency} {state}" for state, cost in costs.items() if state != "final" and cost]
+        if unsettled and not before_invoice:
+            raise UsageError(
+                f"{month} is not final: {' and '.join(unsettled)}. Close it once all of it has an invoice, or name "
+                "--before-invoice: what changes afterwards is an adjustment of a later month."
+            )
+        return currency
+
+    def _copied(self, month: Month, now: datetime) -> str:
+        """Copy the month's charges into a folder of their own, and return that."""
+        run = run_name(now, secrets.token_hex(4))
+        folder = f"{self.location.uri(CLOSED_LEDGER.name, self.refresher.catalog.place, str(month), run)}/"
+        table = f'"{self.refresher.database}"."{CLOSED_LEDGER.name}_{run.lower().replace("-", "_")}"'
+        self.warehouse.unload(month_to_close(month, now), folder, (), table, f"Copying {month}")
+        return folder
+
+    def _policy(self) -> Mapping[Table, pa.Table]:
+        return {table: self.lake.whole(table, OBJECT_NAME) for table in KEPT_POLICY_TABLES}
+
+    def _keep(self, policy: Mapping[Table, pa.Table], month: Month) -> None:
+        """Keep the lines of *policy* as those of *month*; they hold for it as soon as it is closed."""
+        for table, rows in policy.items():
+            place = rows.schema.get_field_index(CLOSED_MONTH.name)
+            of_month = pa.repeat(pa.scalar(str(month), CLOSED_MONTH.type), len(rows))
+            kept = rows.set_column(place, rows.schema.field(place), of_month)
+            self.lake.merge_whole(table, partial(_instead, kept), f"{month}.parquet")
+
+
+def _instead(rows: pa.Table, former: pa.Table) -> pa.Table:  # noqa: ARG001  whatever there was
+    return rows
