@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 from xml.etree import ElementTree
 
 import altair as alt
@@ -32,12 +33,23 @@ class Drawing:
     narrow: str
 
 
-def bars(parts: pd.DataFrame, labels: Sequence[str], colours: Sequence[int], name: str, *, broad: bool) -> Drawing:
+class Draw(Protocol):
+    """A way to draw parts."""
+
+    def __call__(
+        self, parts: pd.DataFrame, labels: Sequence[str], colours: Sequence[int], name: str, axis: str, *, broad: bool
+    ) -> Drawing:
+        """Draw *parts* at their *labels*, as `bars` does."""
+
+
+def bars(
+    parts: pd.DataFrame, labels: Sequence[str], colours: Sequence[int], name: str, axis: str, *, broad: bool
+) -> Drawing:
     """A horizontal bar per label, in their order, stacked of its parts, the sum beside it.
 
     *parts* has a row per `label` and `part` with its `value` and what it is in words, `told`; *colours* are the numbers
-    of the style sheet's colours, for each part in the order of the first appearance. *name* is unique on the page; a
-    *broad* chart has a laptop's window to itself.
+    of the style sheet's colours, for each part in the order of the first appearance. *name* is unique on the page,
+    *axis* D3's format of the numbers along the axis; a *broad* chart has a laptop's window to itself.
     """
     sums = parts.groupby("label", sort=False).agg(
         value=("value", "sum"), end=("value", lambda v: v.clip(lower=0).sum())
@@ -45,7 +57,7 @@ def bars(parts: pd.DataFrame, labels: Sequence[str], colours: Sequence[int], nam
     sums = sums.reset_index().assign(told=lambda rows: rows["value"].map(lambda value: f"{value:,.2f}"))
 
     def chart(width: int) -> _Drawn:
-        across = alt.Axis(title=None, format=",~s", tickCount=width // 110, domain=False, ticks=False)
+        across = alt.Axis(title=None, format=axis, tickCount=width // 110, domain=False, ticks=False)
         down = alt.Axis(title=None, domain=False, ticks=False, labelLimit=width * 2 // 5, labelPadding=6)
         y = alt.Y("label:N", sort=list(labels), axis=down)
         room = alt.Scale(domainMax=max(1.2 * sums["end"].max(), 0.01), nice=False)  # for the sums beside the bars
@@ -58,32 +70,54 @@ def bars(parts: pd.DataFrame, labels: Sequence[str], colours: Sequence[int], nam
     return _drawing(chart, name, BROAD if broad else WIDE)
 
 
-def columns(parts: pd.DataFrame, labels: Sequence[str], colours: Sequence[int], name: str, *, broad: bool) -> Drawing:
-    """A column per label, a day each, stacked of its parts; else as `bars`."""
+def lines(
+    parts: pd.DataFrame, labels: Sequence[str], colours: Sequence[int], name: str, axis: str, *, broad: bool
+) -> Drawing:
+    """A line per part, with a point for each label that it has a value of; else as `bars`."""
 
     def chart(width: int) -> _Drawn:
-        across = alt.Axis(
-            title=None, domainColor=_FAINT, ticks=False, labelOverlap="greedy", labelAngle=0, labelSeparation=6
-        )
-        up = alt.Axis(title=None, format=",~s", tickCount=5, domain=False, ticks=False)
-        thick = 0.72 * (width - 50) / len(labels)
-        return (
-            _marks(parts, colours, thick)
-            .encode(
-                x=alt.X("label:O", scale=alt.Scale(domain=list(labels)), axis=across), y=alt.Y("sum(value):Q", axis=up)
-            )
-            .properties(width=width, height=_COLUMNS_HEIGHT)
-        )
+        colour = _colour(parts, colours)
+        placed = alt.Chart(parts).encode(x=_places(labels), y=alt.Y("value:Q", axis=_up(axis)), color=colour)
+        line = placed.mark_line(strokeWidth=2, aria=False)
+        points = placed.mark_point(size=36, filled=True, opacity=1).encode(description="told:N")
+        return alt.layer(line, points).properties(width=width, height=_COLUMNS_HEIGHT)
 
     return _drawing(chart, name, BROAD if broad else WIDE)
 
 
+def columns(
+    parts: pd.DataFrame, labels: Sequence[str], colours: Sequence[int], name: str, axis: str, *, broad: bool
+) -> Drawing:
+    """A column per label, a day or month each, stacked of its parts; else as `bars`."""
+
+    def chart(width: int) -> _Drawn:
+        thick = min(0.72 * (width - 50) / len(labels), 96)
+        drawn = _marks(parts, colours, thick).encode(x=_places(labels), y=alt.Y("sum(value):Q", axis=_up(axis)))
+        return drawn.properties(width=width, height=_COLUMNS_HEIGHT)
+
+    return _drawing(chart, name, BROAD if broad else WIDE)
+
+
+def _places(labels: Sequence[str]) -> alt.X:
+    axis = alt.Axis(
+        title=None, domainColor=_FAINT, ticks=False, labelOverlap="greedy", labelAngle=0, labelSeparation=12
+    )
+    return alt.X("label:O", scale=alt.Scale(domain=list(labels)), axis=axis)
+
+
+def _up(axis: str) -> alt.Axis:
+    return alt.Axis(title=None, format=axis, tickCount=5, domain=False, ticks=False)
+
+
+def _colour(parts: pd.DataFrame, colours: Sequence[int]) -> alt.Color:
+    scale = alt.Scale(domain=list(parts["part"].unique()), range=[f"#f0f0{number:02}" for number in colours])
+    return alt.Color("part:N", scale=scale, legend=None)
+
+
 def _marks(parts: pd.DataFrame, colours: Sequence[int], thick: float = 16) -> alt.Chart:
-    named = list(parts["part"].unique())
-    scale = alt.Scale(domain=named, range=[f"#f0f0{number:02}" for number in colours])
-    ordered = parts.assign(order=parts["part"].map(named.index))
+    ordered = parts.assign(order=parts["part"].map(list(parts["part"].unique()).index))
     drawn: alt.Chart = alt.Chart(ordered).mark_bar(size=thick)
-    return drawn.encode(color=alt.Color("part:N", scale=scale, legend=None), order="order:Q", description="told:N")
+    return drawn.encode(color=_colour(parts, colours), order="order:Q", description="told:N")
 
 
 def _drawing(chart: Callable[[int], _Drawn], name: str, wide: int) -> Drawing:

@@ -240,18 +240,18 @@ def dashboards(
     from pipeline import connections
     from pipeline.catalog import Catalog
     from pipeline.quicksight import QuickSight
-    from pipeline.quicksight_files import read_dashboard
     from pipeline.quicksight_plan import deploy, place, plan, require_readable
     from pipeline.settings import LakeSettings
+    from pipeline.story import read_story
 
     settings = settings_for(LakeSettings)
     session = connections.session(settings)
-    dashboard = read_dashboard()
-    planned = plan(dashboard, place(settings, connections.region(session), role_arn))
+    story = read_story()
+    planned = plan(story, place(settings, connections.region(session), role_arn))
     if dry_run:
         click.echo(json.dumps(planned.as_json(), indent=2))
         return
-    require_readable(dashboard, Catalog(session, settings.glue_database), settings.glue_database)
+    require_readable(story, Catalog(session, settings.glue_database), settings.glue_database)
     quicksight = QuickSight(session, settings.cluster_arn.account_id)
     for line in deploy(quicksight, planned, owners, readers):
         click.echo(line)

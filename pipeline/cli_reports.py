@@ -147,14 +147,13 @@ def _write_dashboard(month: "Month | None", top: int, output: Path | None, now: 
         ) from error
     from pipeline import analytics, connections
     from pipeline.dashboard import dashboard
-    from pipeline.plan import newest_whole_day
     from pipeline.settings import LakeSettings
+    from pipeline.story import read_story
 
     settings = settings_for(LakeSettings)
     warehouse = analytics.published(settings, connections.session(settings))
-    newest_day = newest_whole_day(connections.schedule(settings), now)
-    found = dashboard(warehouse, month or _newest_month(warehouse), newest_day)
-    deliver(page(found, top, now), output)
+    found = dashboard(warehouse, read_story(), month or _newest_month(warehouse), now, top)
+    deliver(page(found, now), output)
 
 
 def _warehouse() -> "Warehouse":

@@ -27,7 +27,6 @@ from sqlalchemy import (
 from pipeline.decomposition import Parts, Spending, decomposed, vcpu_hours
 from pipeline.errors import UsageError
 from pipeline.period import Period, Periods
-from pipeline.questions import NANOSECOND
 from pipeline.report import STATES, exact, only_currency
 from pipeline.rounding import apportioned, rounded
 from pipeline.warehouse import Warehouse
@@ -35,6 +34,8 @@ from pipeline.warehouse import Warehouse
 PLACES = 6
 """Decimal places of what a comparison says: below a thousandth of a cent."""
 
+_NANOSECOND = "-[0-9]{19}$"
+"""What the Spark Operator adds to the names of a schedule's runs, as a regular expression."""
 _METERED = ("compute", "emr_uplift")
 _HOURS = ("cpu_core_hours", "cpu_core_usage_hours", "ram_gib_hours", "ram_gib_usage_hours", "gpu_hours")
 _BEFORE, _AFTER = "before", "after"
@@ -201,7 +202,7 @@ def _days(of: Compared, periods: Periods) -> Select[*tuple[Any, ...]]:
 def _key(name: str) -> ColumnElement[str]:
     if name != "workload_name":
         return column(name, String)
-    return func.regexp_replace(column(name, String), NANOSECOND, "", type_=String).label(name)
+    return func.regexp_replace(column(name, String), _NANOSECOND, "", type_=String).label(name)
 
 
 def _period(periods: Periods) -> ColumnElement[str]:

@@ -1,26 +1,28 @@
-"""The dashboard's figures: what the warehouse answers to the story's questions about one month."""
+"""The story told of one month: what the warehouse answers to each of its visuals."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 import pandas as pd
+from msgspec.structs import replace
 
 from pipeline.month import Month
-from pipeline.questions import DAY, Asked, question, sums
+from pipeline.questions import COUNT, TOTAL, Asked, facts, is_ranked, is_total, keys, question
 from pipeline.report import only_currency
-from pipeline.story import DAYS, RECONCILIATION, SHEETS, Span, Visual
+from pipeline.story import DAY, Story, Visual
 from pipeline.warehouse import Answer, side_by_side
 
-BEFORE, SAME_DAYS, NOW, CHANGE = "before", "same_days", "now", "change"
-TREND = "trend"
+Place = tuple[str, str]
+"""A visual's sheet and ID."""
 
-_MONEY = "effective_cost"
-_ONE = timedelta(days=1)
-_WEEK = 7
-_ONCE_A_MONTH = frozenset({"credit", "tax"})  # no later day will have as much
+CHANGE = "change since"
+"""The column of the change since the row before, where a visual's rows follow each other."""
+
+_WHOLE = "costs"
+"""The data set that has all cost, with its days, clusters and states."""
+_NO_CLUSTER = "unknown"
 
 
 class Engine(Protocol):
@@ -31,175 +33,101 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True)
-class LatestDays:
-    """The latest whole days, *first* up to *end*, and as many before them, from *before* on."""
+class Told:
+    """What the warehouse says to a visual: a row per value of its keys, and of `by`; a column per measure.
 
-    before: date
-    first: date
-    end: date
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What the month comes to; None where nothing can be said.
-
-    *same_days* is what as many days of the month before cost, *forecast* the month's cost once it is over; *saved* is
-    list price less cost where the bill has both; *difference* is that of *bill* and ledger.
+    *count* is how many rows there are in all, *rows* has as many of them as are to be shown, ranked ones with the
+    largest first, days in their order. *totals* are those of all rows, of the measures that can be added.
     """
 
-    cost: float
-    before: float | None
-    same_days: float | None
-    forecast: float | None
-    idle: float
-    saved: float | None
-    states: Mapping[str, float]
-    bill: float | None
-    difference: float | None
+    rows: pd.DataFrame
+    count: int
+    totals: Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
 class Dashboard:
-    """The answers about *month*, by the names of the story's visuals, each as its table shows it, dearest first.
+    """The story of *month*, by sheet and visual; there are no answers where the month has no cost.
 
-    A question that is split by a series has a row per key and value of it; one with a trend has a column *trend*: the
-    cost of each of *days*. *newest_day* is the newest that can be whole.
+    *days* are those of the month before and of this one, from the first to the last with cost; *top* is how many
+    rows of a table are shown, the largest (0: all).
     """
 
+    story: Story
     month: Month
-    newest_day: date
     currency: str
     clusters: tuple[str, ...]
     days: tuple[date, ...]
-    figures: Figures
-    latest: LatestDays | None
-    answers: Mapping[str, pd.DataFrame]
+    is_estimated: bool
+    top: int
+    answers: Mapping[Place, Told]
+
+    @property
+    def before(self) -> Month:
+        """The month before."""
+        return Month.of(self.month.first - timedelta(days=1))
 
     @property
     def empty(self) -> bool:
         """Whether the month has no cost at all."""
-        return self.answers[DAYS.name].empty
+        return not self.answers
 
 
-def is_over(month: Month, newest_day: date) -> bool:
-    """Whether all days of *month* are whole."""
-    return newest_day >= month.end - _ONE
-
-
-def days_had(month: Month, newest_day: date) -> int:
-    """How many days of the month before stand against *month*: as many as it has had, at least one, at most all."""
-    return (month.first - _ONE).day if is_over(month, newest_day) else max(1, (newest_day - month.first).days + 1)
-
-
-def dashboard(warehouse: Engine, month: Month, newest_day: date) -> Dashboard:
-    """Ask *warehouse* what the story tells of *month*; later days than *newest_day* are not whole yet.
+def dashboard(warehouse: Engine, story: Story, month: Month, now: datetime, top: int) -> Dashboard:
+    """Ask *warehouse* what *story* tells of *month* as it stands *now*, with the largest *top* rows (0: all).
 
     Raises:
-        ContractError: the month's costs are in several currencies, which have no sum.
+        ContractError: the costs of the month and the one before are in several currencies, which have no sum.
     """
-    facts = _Facts.of(warehouse, month, newest_day)
-    visuals = [visual for sheet in SHEETS for visual in sheet.visuals]
-    found = side_by_side(lambda visual: _answer(warehouse, visual, facts), visuals)
-    answers = dict(zip((visual.name for visual in visuals), found, strict=True))
+    about = Asked.at(month, now)
+    known = _frame(warehouse, facts(story, _WHOLE, about), "The dashboard's days")
+    currency = only_currency(known["currency"].dropna(), f"{month} and the month before")
+    found = known[known[DAY] >= month.first]
     return Dashboard(
+        story,
         month,
-        newest_day,
-        facts.currency,
-        facts.clusters,
-        facts.days,
-        _figures(facts, answers),
-        facts.latest,
-        answers,
+        currency,
+        clusters=tuple(sorted(set(found["cluster_name"]) - {_NO_CLUSTER})),
+        days=_between(known[DAY], (*about.before.days, *month.days)),
+        is_estimated=set(found["cost_state"]) == {"estimated"},
+        top=top,
+        answers={} if found.empty else _answers(warehouse, story, about, top),
     )
 
 
-@dataclass(frozen=True)
-class _Facts:
-    """The costs of the month and the one before, by day, category and state, and what follows from them."""
-
-    month: Month
-    newest_day: date
-    costs: pd.DataFrame
-
-    @classmethod
-    def of(cls, warehouse: Engine, month: Month, newest_day: date) -> "_Facts":
-        before = Month.of(month.first - _ONE)
-        keys = f"{DAY}, cost_category, cost_state, cluster_name, currency"
-        sql = (
-            f"SELECT {keys}, SUM({_MONEY}) AS {_MONEY}, SUM(savings) AS savings\n"
-            f"FROM {DAYS.relation}\n"
-            f"WHERE {DAY} >= DATE '{before.first}' AND {DAY} < DATE '{month.end}'\n"
-            "GROUP BY 1, 2, 3, 4, 5"
-        )
-        return cls(month, newest_day, _frame(warehouse, sql, "The dashboard's days"))
-
-    @property
-    def now(self) -> pd.DataFrame:
-        """The month's own."""
-        return self.costs[self.costs[DAY] >= self.month.first]
-
-    @property
-    def earlier(self) -> pd.DataFrame:
-        """The month before."""
-        return self.costs[self.costs[DAY] < self.month.first]
-
-    @property
-    def same_days(self) -> pd.DataFrame:
-        """As many days of the month before as this one has had."""
-        return self.earlier[self.earlier[DAY].map(lambda day: day.day) <= days_had(self.month, self.newest_day)]
-
-    @property
-    def days(self) -> tuple[date, ...]:
-        """The days of the month up to the last with cost."""
-        return () if self.now.empty else tuple(day for day in self.month.days if day <= self.now[DAY].max())
-
-    @property
-    def currency(self) -> str:
-        return only_currency(self.costs["currency"].dropna(), f"{self.month} and the month before")
-
-    @property
-    def clusters(self) -> tuple[str, ...]:
-        return tuple(sorted(self.now["cluster_name"].dropna().unique()))
-
-    @property
-    def whole_days(self) -> pd.Series:
-        """The cost of each whole day, what comes once a month left out, oldest first."""
-        whole = self.costs[(self.costs[DAY] <= self.newest_day) & ~self.costs["cost_category"].isin(_ONCE_A_MONTH)]
-        return whole.groupby(DAY)[_MONEY].sum().sort_index()
-
-    @property
-    def latest(self) -> LatestDays | None:
-        """Up to a week of whole days and as many before; None while there are no two whole days."""
-        days = self.whole_days
-        if len(days) < 2 or days.index[-1] < self.month.first:
-            return None
-        end, oldest = days.index[-1] + _ONE, days.index[0]
-        count = min(_WEEK, (end - oldest).days // 2)
-        return LatestDays(end - 2 * count * _ONE, end - count * _ONE, end)
-
-    @property
-    def forecast(self) -> float | None:
-        """The month's cost up to the newest whole day, and for each day after it the mean of the latest whole week."""
-        left = (self.month.end - _ONE - self.newest_day).days
-        usual = self.whole_days.tail(_WEEK)
-        if left <= 0 or self.newest_day < self.month.first or usual.empty:
-            return None
-        spent = float(self.now[_MONEY][self.now[DAY] <= self.newest_day].sum())
-        return spent + left * float(usual.mean())
+def _between(known: "pd.Series[date]", days: Iterable[date]) -> tuple[date, ...]:
+    """The *days* from the first of those *known* to the last."""
+    return () if known.empty else tuple(day for day in days if known.min() <= day <= known.max())
 
 
-def _answer(warehouse: Engine, visual: Visual, facts: _Facts) -> pd.DataFrame:
-    """What the warehouse says to *visual*, made into what its table shows."""
-    match visual.span:
-        case Span.TWO_MONTHS:
-            return _months(visual, facts)
-        case Span.LATEST_DAYS:
-            return _increases(warehouse, visual, facts)
-        case Span.MONTH:
-            about = Asked(facts.month, facts.month.first, facts.month.end)
-            found = _frame(warehouse, question(visual, about, by_day=visual.trend), f"The dashboard's {visual.name}")
-            return _with_ratios(_trends(found, visual, facts.days) if visual.trend else found, visual)
-    return pd.DataFrame()
+def _answers(warehouse: Engine, story: Story, about: Asked, top: int) -> dict[Place, Told]:
+    """What is said to each visual; figures of the same rows are asked together."""
+    visuals = {(name, visual.id): visual for name, sheet in story.sheets.items() for visual in sheet.visuals}
+    together = _together(visuals)
+
+    def ask(places: list[Place]) -> Told:
+        visual = _with_all([visuals[place] for place in places])
+        limit = min(filter(None, (visual.top, top)), default=0)
+        sql = question(story, visual, about, limit)
+        return _told(story, visual, _frame(warehouse, sql, f"The dashboard's {visual.title!r}"))
+
+    found = side_by_side(ask, together)
+    return {place: told for places, told in zip(together, found, strict=True) for place in places}
+
+
+def _together(visuals: Mapping[Place, Visual]) -> list[list[Place]]:
+    """Which visuals are asked in one question: each by itself, but figures of the same rows."""
+    groups: dict[object, list[Place]] = {}
+    for place, visual in visuals.items():
+        rows = (visual.data_set, tuple(visual.only.items()), visual.all_months)
+        groups.setdefault(rows if visual.kind == "kpi" else place, []).append(place)
+    return list(groups.values())
+
+
+def _with_all(visuals: list[Visual]) -> Visual:
+    """One visual with the measures of all."""
+    measures = [name for visual in visuals for name in (*visual.values, *filter(None, [visual.target]))]
+    return visuals[0] if len(visuals) == 1 else replace(visuals[0], values=tuple(dict.fromkeys(measures)), target=None)
 
 
 def _frame(warehouse: Engine, sql: str, what: str) -> pd.DataFrame:
@@ -207,94 +135,27 @@ def _frame(warehouse: Engine, sql: str, what: str) -> pd.DataFrame:
     return pd.DataFrame(list(answer.rows), columns=list(answer.columns))
 
 
-def _months(visual: Visual, facts: _Facts) -> pd.DataFrame:
-    """A row per key: the month before, as many days of it, this month, and the change against those days."""
-    parts = {BEFORE: facts.earlier, SAME_DAYS: facts.same_days, NOW: facts.now}
-    keys = list(visual.keys)
-    rows = pd.DataFrame({name: part.groupby(keys)[_MONEY].sum() for name, part in parts.items()}).reset_index()
-    known = [name for name, part in parts.items() if not part.empty]  # a month without any cost is not known to be 0
-    rows[known] = rows[known].fillna(0.0)
-    return _changes(rows, SAME_DAYS).sort_values(NOW, ascending=False, ignore_index=True)
+def _told(story: Story, visual: Visual, found: pd.DataFrame) -> Told:
+    summed = [name for name in visual.values if is_total(story.data_sets[visual.data_set], name)]
+    if is_ranked(visual):
+        totals = {name: found[f"{TOTAL}{name}"].max() for name in summed}
+        return Told(found, 0 if found.empty else int(found[COUNT].max()), totals)
+    rows = _ordered(visual, found)
+    return Told(rows, len(rows), {name: rows[name].sum(min_count=1) for name in summed})
 
 
-def _increases(warehouse: Engine, visual: Visual, facts: _Facts) -> pd.DataFrame:
-    """A row per key whose cost rose: what it cost before and after, largest rise first."""
-    keys = list(visual.keys)
-    if facts.latest is None:
-        return pd.DataFrame(columns=[*keys, BEFORE, NOW, CHANGE])
-    about = Asked(facts.month, facts.latest.before, facts.latest.end)
-    found = _frame(warehouse, question(visual, about, by_day=True), f"The dashboard's {visual.name}")
-    later = found[DAY] >= facts.latest.first
-    spans = found.assign(**{BEFORE: found[_MONEY].where(~later, 0.0), NOW: found[_MONEY].where(later, 0.0)})
-    rows = _changes(spans.groupby(keys, dropna=False)[[BEFORE, NOW]].sum().reset_index(), BEFORE)
-    return rows[rows[CHANGE] > 0].sort_values(CHANGE, ascending=False, ignore_index=True)
-
-
-def _changes(rows: pd.DataFrame, since: str) -> pd.DataFrame:
-    return rows.assign(**{CHANGE: rows[NOW] - rows[since]})
-
-
-def _trends(found: pd.DataFrame, visual: Visual, days: tuple[date, ...]) -> pd.DataFrame:
-    """One row per key with its sums, and the first measure's day by day."""
-    keys, money = list(visual.keys), visual.measures[0].column
-    by_key = found.groupby(keys, dropna=False)
-    rows = by_key[list(sums(visual))].sum(min_count=1).reset_index()
-    trend = [[float(day) for day in _by_day(part, money, days)] for _, part in by_key]
-    return rows.assign(**{TREND: pd.Series(trend, dtype=object)})
-
-
-def _by_day(part: pd.DataFrame, money: str, days: tuple[date, ...]) -> pd.Series:
-    return part.groupby(DAY)[money].sum().reindex(list(days), fill_value=0.0)
-
-
-def _with_ratios(rows: pd.DataFrame, visual: Visual) -> pd.DataFrame:
-    """Name each measure's column by its place, `0` first, with ratios reckoned; order days by day, others by cost."""
-    values = {}
-    for place, measure in enumerate(visual.measures):
-        top = pd.to_numeric(rows[measure.column])
-        if measure.per is None:
-            values[str(place)] = top
-        else:
-            below = pd.to_numeric(rows[measure.per])
-            values[str(place)] = top / below.where(below != 0)
-    kept = [name for name in (*visual.keys, visual.series, TREND) if name in rows.columns]
-    shown = rows[kept].assign(**values)
-    if visual.keys == (DAY,):
-        return shown.sort_values(DAY, ignore_index=True)
+def _ordered(visual: Visual, rows: pd.DataFrame) -> pd.DataFrame:
+    """Days in their order; what follows in that order, the dearest group of rows first."""
     if visual.follows:
-        return _followed(shown, visual, visual.follows)
-    return shown.sort_values("0", ascending=False, ignore_index=True, kind="stable")
+        return _followed(visual, visual.follows, rows)
+    order = list(visual.rows) if visual.over_time else []
+    return rows.sort_values(order, ignore_index=True) if order else rows
 
 
-def _followed(rows: pd.DataFrame, visual: Visual, key: str) -> pd.DataFrame:
-    """The dearest group first, in each the rows in the natural order of *key*, with the change since the one before."""
-    groups = [name for name in visual.keys if name != key]
-    last = str(len(visual.measures) - 1)
-    order = rows.assign(
-        cost=rows.groupby(groups, dropna=False)["0"].transform("sum"),
-        natural=rows[key].map(_natural, na_action="ignore"),
-    ).sort_values(["cost", *groups, "natural"], ascending=[False, *(True for _ in groups), True], ignore_index=True)
-    change = order.groupby(groups, dropna=False)[last].pct_change()
-    return order.drop(columns=["cost", "natural"]).assign(**{CHANGE: change})
-
-
-def _natural(text: str) -> str:
-    """What sorts as people count: 7.10 after 7.9."""
-    return re.sub(r"\d+", lambda number: number[0].zfill(9), text)
-
-
-def _figures(facts: _Facts, answers: Mapping[str, pd.DataFrame]) -> Figures:
-    bill = answers[RECONCILIATION.name]
-    differs = next(str(place) for place, m in enumerate(RECONCILIATION.measures) if m.column == "difference")
-    saved = facts.now["savings"].dropna()
-    return Figures(
-        cost=float(facts.now[_MONEY].sum()),
-        before=None if facts.earlier.empty else float(facts.earlier[_MONEY].sum()),
-        same_days=None if facts.same_days.empty else float(facts.same_days[_MONEY].sum()),
-        forecast=facts.forecast,
-        idle=float(facts.now[_MONEY][facts.now["cost_category"] == "idle"].sum()),
-        saved=None if saved.empty else float(saved.sum()),
-        states={str(state): float(part[_MONEY].sum()) for state, part in facts.now.groupby("cost_state")},
-        bill=None if bill.empty else float(bill["0"].sum()),
-        difference=None if bill.empty else float(bill[differs].sum()),
-    )
+def _followed(visual: Visual, measure: str, rows: pd.DataFrame) -> pd.DataFrame:
+    groups, first, last = list(keys(visual)[:-1]), visual.values[0], visual.values[-1]
+    order = rows.assign(size=rows.groupby(groups, dropna=False)[first].transform("sum"))
+    order = order.sort_values(["size", *groups, measure], ascending=[False, *(True for _ in groups), True])
+    before = order.groupby(groups, dropna=False)[last].shift()
+    change = order[last] / before.where(before != 0) - 1
+    return order.drop(columns="size").assign(**{CHANGE: change}).reset_index(drop=True)

@@ -9,8 +9,8 @@ from sqlglot import MappingSchema
 from pipeline.dictionary import lake_types, output_types, typed_views
 from pipeline.errors import ConfigurationError
 from pipeline.quicksight_fields import ColumnType
-from pipeline.quicksight_files import Dashboard
 from pipeline.relations import relations_read
+from pipeline.story import Story
 
 _TYPES: Mapping[str, ColumnType] = {
     "bigint": "INTEGER",
@@ -24,7 +24,7 @@ _TYPES: Mapping[str, ColumnType] = {
 """QuickSight's name of each of Athena's types."""
 
 
-def columns(dashboard: Dashboard) -> dict[str, dict[str, ColumnType]]:
+def columns(story: Story) -> dict[str, dict[str, ColumnType]]:
     """The columns of every data set and their types, as they follow from the SQL of the data set and of the views.
 
     Raises:
@@ -32,7 +32,7 @@ def columns(dashboard: Dashboard) -> dict[str, dict[str, ColumnType]]:
     """
     known = _known()
     found: dict[str, dict[str, ColumnType]] = {}
-    for name, select in dashboard.selects.items():
+    for name, select in story.selects.items():
         types = output_types(select, known)
         if odd := {column: kind for column, kind in types.items() if kind not in _TYPES}:
             raise ConfigurationError(f"dashboards/data_sets/{name}.sql: QuickSight has no type for {odd}")

@@ -1,13 +1,13 @@
-"""How the whole dashboard is written in QuickSight's words: sheets, layout, filters and parameters."""
+"""How the whole story is written in QuickSight's words: sheets, layout, filters and parameters."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pipeline.errors import ConfigurationError
-from pipeline.quicksight_fields import ColumnType, Fields, Spec
-from pipeline.quicksight_files import Dashboard, Filter, Sheet, Visual
+from pipeline.quicksight_fields import ColumnType, Fields, Spec, above_nothing
 from pipeline.quicksight_visuals import written, written_action
+from pipeline.story import Filter, Sheet, Story, Visual
 
 _GRID = 36
 """Columns of QuickSight's grid."""
@@ -18,9 +18,9 @@ _CONTROL = {"width": 6, "height": 3}
 
 @dataclass(frozen=True)
 class Definition:
-    """How a *dashboard* becomes QuickSight's definition; every ID begins with *prefix*."""
+    """How a *story* becomes QuickSight's definition; every ID begins with *prefix*."""
 
-    dashboard: Dashboard
+    story: Story
     columns: Mapping[str, Mapping[str, ColumnType]]
     prefix: str
 
@@ -35,26 +35,25 @@ class Definition:
         return {
             "DataSetIdentifierDeclarations": [{"Identifier": name, "DataSetArn": arn} for name, arn in arns.items()],
             "CalculatedFields": [formula for name in self.columns for formula in self._fields(name).formulas()],
-            "ParameterDeclarations": [_parameter(each) for each in self.dashboard.filters.values()],
-            "FilterGroups": [*self._filter_groups(), *self._fixed_filters()],
-            "Sheets": [self._sheet(name, sheet) for name, sheet in self.dashboard.sheets.items()],
+            "ParameterDeclarations": [_parameter(each) for each in self.story.filters.values()],
+            "FilterGroups": [*self._filter_groups(), *self._fixed_filters(), *self._positive_filters()],
+            "Sheets": [self._sheet(name, sheet) for name, sheet in self.story.sheets.items()],
             "Options": {"WeekStart": "MONDAY", "Timezone": "UTC"},
         }
 
     def _fields(self, name: str) -> Fields:
-        if name not in self.dashboard.data_sets:
-            raise ConfigurationError(f"dashboards/: there is no data set {name}")
-        return Fields(name, self.columns[name], self.dashboard.data_sets[name])
+        self.story.data_set(name)  # or it says that there is none
+        return Fields(name, self.columns[name], self.story)
 
     def _sheet_id(self, name: str) -> str:
-        if name not in self.dashboard.sheets:
+        if name not in self.story.sheets:
             raise ConfigurationError(f"dashboards/: there is no sheet {name}")
         return f"{self.prefix}-{name}"
 
     def _filter(self, name: str) -> Filter:
-        if name not in self.dashboard.filters:
+        if name not in self.story.filters:
             raise ConfigurationError(f"dashboards/: there is no filter {name}")
-        return self.dashboard.filters[name]
+        return self.story.filters[name]
 
     def _sheet(self, name: str, sheet: Sheet) -> Spec:
         sheet_id = self._sheet_id(name)
@@ -79,7 +78,7 @@ class Definition:
         action = None
         if visual.action:
             target = self._sheet_id(visual.action.to)
-            action = written_action(visual.action, visual, visual_id, self.dashboard.filters, target)
+            action = written_action(visual.action, visual, visual_id, self.story.filters, target)
         return written(visual, visual_id, self._fields(visual.data_set), action)
 
     def _control(self, sheet_id: str, name: str) -> Spec:
@@ -97,7 +96,7 @@ class Definition:
     def _filter_groups(self) -> Iterator[Spec]:
         """One group for each filter and data set that it holds for, over just the visuals that it holds for."""
         scopes: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        for sheet_name, sheet in self.dashboard.sheets.items():
+        for sheet_name, sheet in self.story.sheets.items():
             for visual in sheet.visuals:
                 for name in self._filters_of(sheet, visual):
                     sheet_id = self._sheet_id(sheet_name)
@@ -107,7 +106,7 @@ class Definition:
             yield self._group(f"{name}-{data_set}", self._comparison(name, data_set, column), scope)
 
     def _fixed_filters(self) -> Iterator[Spec]:
-        for sheet_name, sheet in self.dashboard.sheets.items():
+        for sheet_name, sheet in self.story.sheets.items():
             for visual in sheet.visuals:
                 for column, values in visual.only.items():
                     what = {"Column": self._fields(visual.data_set).column(column)}
@@ -116,6 +115,16 @@ class Definition:
                     sheet_id = self._sheet_id(sheet_name)
                     scope = {sheet_id: [f"{sheet_id}-{visual.id}"]}
                     yield self._group(f"{sheet_name}-{visual.id}-{column}", {"CategoryFilter": {**what, **how}}, scope)
+
+    def _positive_filters(self) -> Iterator[Spec]:
+        """Only sums above nothing, where a visual asks for that."""
+        for sheet_name, sheet in self.story.sheets.items():
+            for visual in sheet.visuals:
+                if visual.positive:
+                    sheet_id = self._sheet_id(sheet_name)
+                    range_filter = above_nothing(self._fields(visual.data_set), visual.values[0])
+                    scope = {sheet_id: [f"{sheet_id}-{visual.id}"]}
+                    yield self._group(f"{sheet_name}-{visual.id}-positive", {"NumericRangeFilter": range_filter}, scope)
 
     def _filters_of(self, sheet: Sheet, visual: Visual) -> list[str]:
         if odd := set(visual.without) - set(sheet.filters):

@@ -1,30 +1,26 @@
 """How columns and measures of a data set are written as the fields of QuickSight's visuals."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pipeline.errors import ConfigurationError
-from pipeline.quicksight_files import DataSet, Form, Measure
+from pipeline.formula import Aggregate, Formula, columns
+from pipeline.story import DECIMALS, MONTH, Measure, Story
 
 Spec = dict[str, Any]
 """A part of a request to QuickSight, as JSON."""
 
 ColumnType = Literal["STRING", "INTEGER", "DECIMAL", "DATETIME", "BOOLEAN"]
 
-_AGGREGATE = re.compile(r"(?P<function>sum|min|max|average|distinct_count)\((?P<column>\w+)\)")
-_COLUMN = re.compile(r"\{(\w+)\}")
-_DECIMALS: Mapping[Form, int] = {"amount": 2, "price": 4, "count": 0, "hours": 1, "share": 1}
-
 
 @dataclass(frozen=True)
 class Fields:
-    """What a data set offers visuals: its *identifier*, its *columns* and their types, and what is *known* of it."""
+    """What a data set offers visuals: its *identifier*, its *columns* and their types, what the *story* says of it."""
 
     identifier: str
     columns: Mapping[str, ColumnType]
-    known: DataSet
+    story: Story
 
     def column(self, name: str) -> Spec:
         """Which column it is.
@@ -42,23 +38,21 @@ class Fields:
         Raises:
             ConfigurationError: there is none.
         """
-        if name not in self.known.measures:
-            raise ConfigurationError(f"dashboards/: the data set {self.identifier} has no measure {name}")
-        return self.known.measures[name]
+        return self.story.measure(self.identifier, name)
+
+    def label(self, column: str) -> str:
+        """What a column is called."""
+        return self.story.label(column)
 
     def formulas(self) -> Iterator[Spec]:
         """The measures that are more than one sum, as calculated fields called like their labels."""
-        for measure in self.known.measures.values():
-            if _AGGREGATE.fullmatch(measure.of):
+        for measure in self.story.data_set(self.identifier).measures.values():
+            if isinstance(measure.formula, Aggregate):
                 continue
-            for name in _COLUMN.findall(measure.of):
+            for name in columns(measure.formula):
                 self.column(name)
-            yield {"DataSetIdentifier": self.identifier, "Name": measure.label, "Expression": measure.of}
-
-
-def label(column: str) -> str:
-    """A column's name as people read it."""
-    return column.replace("_", " ").capitalize()
+            expression = _expression(measure.formula)
+            yield {"DataSetIdentifier": self.identifier, "Name": measure.label, "Expression": expression}
 
 
 def dimension(fields: Fields, column: str, field_id: str, hierarchy: str | None = None) -> Spec:
@@ -68,7 +62,7 @@ def dimension(fields: Fields, column: str, field_id: str, hierarchy: str | None 
         field["HierarchyId"] = hierarchy
     match fields.columns[column]:
         case "DATETIME":
-            return {"DateDimensionField": field | {"DateGranularity": "MONTH" if column == "month" else "DAY"}}
+            return {"DateDimensionField": field | {"DateGranularity": "MONTH" if column == MONTH else "DAY"}}
         case "INTEGER" | "DECIMAL":
             return {"NumericalDimensionField": field}
         case _:
@@ -82,13 +76,13 @@ def figure(fields: Fields, name: str, field_id: str) -> Spec:
         ConfigurationError: there is no such measure, or it asks of a column what its type has not.
     """
     measure = fields.measure(name)
-    simple = _AGGREGATE.fullmatch(measure.of)
-    if simple is None:
+    simple = measure.formula
+    if not isinstance(simple, Aggregate):
         column = {"DataSetIdentifier": fields.identifier, "ColumnName": measure.label}
         return {"NumericalMeasureField": {"FieldId": field_id, "Column": column, "FormatConfiguration": _form(measure)}}
-    column, function = fields.column(simple["column"]), simple["function"].upper()
+    column, function = fields.column(simple.column), simple.function.upper()
     field: Spec = {"FieldId": field_id, "Column": column}
-    match fields.columns[simple["column"]], function:
+    match fields.columns[simple.column], function:
         case "DATETIME", "MIN" | "MAX":
             return {"DateMeasureField": field | {"AggregationFunction": function}}
         case "STRING", "DISTINCT_COUNT":
@@ -102,6 +96,24 @@ def figure(fields: Fields, name: str, field_id: str) -> Spec:
             raise ConfigurationError(f"dashboards/: {fields.identifier} cannot give {measure.of} of a {kind} column")
 
 
+def above_nothing(fields: Fields, name: str) -> Spec:
+    """The filter that keeps what has more than 0 of the measure *name*, a sum.
+
+    Raises:
+        ConfigurationError: there is no such measure, or it is no sum of a column.
+    """
+    match fields.measure(name).formula:
+        case Aggregate("sum", column):
+            return {
+                "Column": fields.column(column),
+                "RangeMinimum": {"StaticValue": 0.0},
+                "IncludeMinimum": False,
+                "AggregationFunction": {"NumericalAggregationFunction": {"SimpleNumericalAggregation": "SUM"}},
+                "NullOption": "NON_NULLS_ONLY",
+            }
+    raise ConfigurationError(f"dashboards/: only sums of a column can be positive, and {name} is none")
+
+
 def shown_column(field: Spec) -> Spec:
     """The column that a field is about."""
     [inner] = field.values()
@@ -109,10 +121,18 @@ def shown_column(field: Spec) -> Spec:
     return column
 
 
+def _expression(of: Formula, *, inner: bool = False) -> str:
+    """A formula in QuickSight's words."""
+    if isinstance(of, Aggregate):
+        return f"{of.function}({{{of.column}}})"
+    text = f"{_expression(of.left, inner=True)} {of.operator} {_expression(of.right, inner=True)}"
+    return f"({text})" if inner else text
+
+
 def _form(measure: Measure) -> Spec:
     """How figures are written; amounts have no sign of a currency, for it is the bill's."""
-    places = {"DecimalPlacesConfiguration": {"DecimalPlaces": _DECIMALS[measure.form]}}
-    if measure.form == "share":
+    places = {"DecimalPlacesConfiguration": {"DecimalPlaces": DECIMALS[measure.form]}}
+    if measure.form in ("share", "change"):
         return {"FormatConfiguration": {"PercentageDisplayFormatConfiguration": places}}
     separator = {
         "DecimalSeparator": "DOT",

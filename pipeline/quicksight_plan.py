@@ -11,9 +11,9 @@ from pipeline.quicksight import QuickSight
 from pipeline.quicksight_columns import asked_of, columns
 from pipeline.quicksight_definition import Definition
 from pipeline.quicksight_fields import ColumnType, Spec
-from pipeline.quicksight_files import Dashboard
 from pipeline.relations import relations_read
 from pipeline.settings import LakeSettings
+from pipeline.story import Story
 
 # What QuickSight's console grants who owns a resource, and who views a dashboard.
 # Source: https://docs.aws.amazon.com/quicksight/latest/developerguide/dashboard-permissions.html
@@ -80,18 +80,18 @@ class Plan:
         }
 
 
-def plan(dashboard: Dashboard, place: Place) -> Plan:
-    """What has to stand in QuickSight for *dashboard*.
+def plan(story: Story, place: Place) -> Plan:
+    """What has to stand in QuickSight for *story*.
 
     Raises:
-        ConfigurationError: the dashboard's files contradict each other or the views.
+        ConfigurationError: the story's files contradict each other or the views.
     """
-    typed = columns(dashboard)
+    typed = columns(story)
     arns = {name: place.arn("dataset", f"{place.prefix}-{name}") for name in typed}
     shown: Spec = {
         "DashboardId": place.prefix,
-        "Name": dashboard.title,
-        "Definition": Definition(dashboard, typed, place.prefix).written(arns),
+        "Name": story.title,
+        "Definition": Definition(story, typed, place.prefix).written(arns),
         "ValidationStrategy": {"Mode": "STRICT"},
         "DashboardPublishOptions": {
             "AdHocFilteringOption": {"AvailabilityStatus": "ENABLED"},
@@ -99,8 +99,8 @@ def plan(dashboard: Dashboard, place: Place) -> Plan:
             "SheetControlsOption": {"VisibilityState": "EXPANDED"},
         },
     }
-    data_sets = tuple(_data_set(dashboard, name, place, known) for name, known in typed.items())
-    return Plan(_data_source(dashboard, place), data_sets, _refresh(dashboard, place), shown)
+    data_sets = tuple(_data_set(story, name, place, known) for name, known in typed.items())
+    return Plan(_data_source(story, place), data_sets, _refresh(story, place), shown)
 
 
 def place(settings: LakeSettings, region: str, role: str | None) -> Place:
@@ -109,15 +109,15 @@ def place(settings: LakeSettings, region: str, role: str | None) -> Place:
     return Place(cluster.partition, region, cluster.account_id, settings.glue_database, settings.athena_workgroup, role)
 
 
-def read_by(dashboard: Dashboard) -> frozenset[str]:
+def read_by(story: Story) -> frozenset[str]:
     """The tables and views that the data sets read."""
-    return frozenset(chain.from_iterable(relations_read(select) for select in dashboard.selects.values()))
+    return frozenset(chain.from_iterable(relations_read(select) for select in story.selects.values()))
 
 
-def require_readable(dashboard: Dashboard, catalog: Catalog, database: str) -> None:
+def require_readable(story: Story, catalog: Catalog, database: str) -> None:
     """Raise ConfigurationError unless all that the data sets read was published to the *database*."""
     require_published(catalog, database)
-    if missing := read_by(dashboard) - catalog.relations().keys():
+    if missing := read_by(story) - catalog.relations().keys():
         raise ConfigurationError(
             f"The Glue database {database} lacks {', '.join(sorted(missing))}: an older release was published. "
             "Run `chargeback publish` first."
@@ -138,36 +138,36 @@ def deploy(quicksight: QuickSight, planned: Plan, owners: Sequence[str], readers
     yield _line(quicksight.put_dashboard(planned.dashboard, grants), planned.dashboard)
 
 
-def _data_source(dashboard: Dashboard, place: Place) -> Spec:
+def _data_source(story: Story, place: Place) -> Spec:
     athena: Spec = {"WorkGroup": place.workgroup}
     if place.role:
         athena["RoleArn"] = place.role
     return {
         "DataSourceId": place.data_source_id,
-        "Name": f"{dashboard.title}: Athena",
+        "Name": f"{story.title}: Athena",
         "Type": "ATHENA",
         "DataSourceParameters": {"AthenaParameters": athena},
         "SslProperties": {"DisableSsl": False},
     }
 
 
-def _data_set(dashboard: Dashboard, name: str, place: Place, typed: Mapping[str, ColumnType]) -> Spec:
+def _data_set(story: Story, name: str, place: Place, typed: Mapping[str, ColumnType]) -> Spec:
     sql = {
         "DataSourceArn": place.arn("datasource", place.data_source_id),
         "Name": name,
-        "SqlQuery": asked_of(dashboard.selects[name], place.database),
+        "SqlQuery": asked_of(story.selects[name], place.database),
         "Columns": [{"Name": column, "Type": kind} for column, kind in typed.items()],
     }
     return {
         "DataSetId": f"{place.prefix}-{name}",
-        "Name": f"{dashboard.title}: {dashboard.data_sets[name].title}",
+        "Name": f"{story.title}: {story.data_sets[name].title}",
         "ImportMode": "SPICE",
         "PhysicalTableMap": {f"{name}-sql": {"CustomSql": sql}},
     }
 
 
-def _refresh(dashboard: Dashboard, place: Place) -> Spec:
-    when = {"Interval": "DAILY", "TimeOfTheDay": dashboard.refresh_at, "Timezone": "UTC"}
+def _refresh(story: Story, place: Place) -> Spec:
+    when = {"Interval": "DAILY", "TimeOfTheDay": story.refresh_at, "Timezone": "UTC"}
     return {"ScheduleId": f"{place.prefix}-daily", "ScheduleFrequency": when, "RefreshType": "FULL_REFRESH"}
 
 

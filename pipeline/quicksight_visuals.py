@@ -1,10 +1,10 @@
 """How each kind of visual is written in QuickSight's words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.errors import ConfigurationError
-from pipeline.quicksight_fields import Fields, Spec, dimension, figure, label, shown_column
-from pipeline.quicksight_files import Action, Filter, Visual
+from pipeline.quicksight_fields import Fields, Spec, dimension, figure, shown_column
+from pipeline.story import Action, Filter, Visual
 
 
 def written(visual: Visual, visual_id: str, fields: Fields, action: Spec | None) -> Spec:
@@ -23,8 +23,8 @@ def written(visual: Visual, visual_id: str, fields: Fields, action: Spec | None)
         "Subtitle": {"Visibility": "HIDDEN"},
         "ChartConfiguration": chart,
     }
-    if visual.says:
-        spec["Subtitle"] = {"Visibility": "VISIBLE", "FormatText": {"PlainText": visual.says}}
+    if said := ". ".join(_said(visual)):
+        spec["Subtitle"] = {"Visibility": "VISIBLE", "FormatText": {"PlainText": said}}
     if visual.drill:
         columns = [fields.column(name) for name in (visual.rows[0], *visual.drill)]
         hierarchy = {"HierarchyId": _hierarchy(visual_id), "Columns": columns, "DrillDownFilters": []}
@@ -32,6 +32,16 @@ def written(visual: Visual, visual_id: str, fields: Fields, action: Spec | None)
     if action:
         spec["Actions"] = [action]
     return {kind: spec}
+
+
+def _said(visual: Visual) -> Iterator[str]:
+    """What stands below the title: what the story says, and what is so in QuickSight alone."""
+    if visual.says:
+        yield visual.says
+    if visual.all_months:
+        yield "Over all months"
+    if visual.drill:
+        yield "Click on a bar to go down"
 
 
 def written_action(action: Action, visual: Visual, visual_id: str, filters: Mapping[str, Filter], sheet: str) -> Spec:
@@ -78,9 +88,9 @@ def _bar(visual: Visual, visual_id: str, fields: Fields) -> tuple[str, Spec]:
     chart = {
         "FieldWells": {"BarChartAggregatedFieldWells": wells},
         "SortConfiguration": sort,
-        "Orientation": "HORIZONTAL" if visual.horizontal else "VERTICAL",
+        "Orientation": "VERTICAL" if visual.over_time else "HORIZONTAL",
         "BarsArrangement": "STACKED",
-        "CategoryLabelOptions": _axis(wells["Category"], [label(visual.rows[0])]),
+        "CategoryLabelOptions": _axis(wells["Category"], [fields.label(visual.rows[0])]),
         "ValueLabelOptions": _axis(wells["Values"], _labels(visual.values, fields)),
     }
     return "BarChartVisual", chart
@@ -95,7 +105,7 @@ def _line(visual: Visual, visual_id: str, fields: Fields) -> tuple[str, Spec]:
         "FieldWells": {"LineChartAggregatedFieldWells": wells},
         "SortConfiguration": sort,
         "Type": "LINE",
-        "XAxisLabelOptions": _axis(wells["Category"], [label(visual.rows[0])]),
+        "XAxisLabelOptions": _axis(wells["Category"], [fields.label(visual.rows[0])]),
         "PrimaryYAxisLabelOptions": _axis(wells["Values"], _labels(visual.values, fields)),
     }
     return "LineChartVisual", chart
@@ -103,12 +113,21 @@ def _line(visual: Visual, visual_id: str, fields: Fields) -> tuple[str, Spec]:
 
 def _table(visual: Visual, visual_id: str, fields: Fields) -> tuple[str, Spec]:
     groups, values = _dimensions(visual.rows, visual_id, fields), _figures(visual.values, visual_id, fields)
-    chart = {
+    chart: Spec = {
         "FieldWells": {"TableAggregatedFieldWells": {"GroupBy": groups, "Values": values}},
-        "SortConfiguration": {"RowSort": [_largest(visual, visual_id)]},
+        "SortConfiguration": {"RowSort": _row_sort(visual, visual_id)},
         "FieldOptions": _field_options(visual, visual_id, fields),
     }
+    if fields.measure(visual.values[0]).form == "amount":
+        chart["TableInlineVisualizations"] = [{"DataBars": {"FieldId": _figure_id(visual_id, visual.values[0])}}]
     return "TableVisual", chart
+
+
+def _row_sort(visual: Visual, visual_id: str) -> list[Spec]:
+    if visual.follows is None:
+        return [_largest(visual, visual_id)]
+    order = [_field_id(visual_id, visual.rows[0]), _figure_id(visual_id, visual.follows)]
+    return [{"FieldSort": {"FieldId": field, "Direction": "ASC"}} for field in order]
 
 
 def _pivot(visual: Visual, visual_id: str, fields: Fields) -> tuple[str, Spec]:
@@ -170,7 +189,9 @@ def _labels(names: Sequence[str], fields: Fields) -> list[str]:
 
 
 def _field_options(visual: Visual, visual_id: str, fields: Fields) -> Spec:
-    columns = [{"FieldId": _field_id(visual_id, name), "CustomLabel": label(name)} for name in visual.rows + visual.by]
+    columns = [
+        {"FieldId": _field_id(visual_id, name), "CustomLabel": fields.label(name)} for name in visual.rows + visual.by
+    ]
     values = [
         {"FieldId": _figure_id(visual_id, name), "CustomLabel": fields.measure(name).label} for name in visual.values
     ]

@@ -16,12 +16,13 @@ class Shown:
 
 @dataclass
 class Page(HTMLParser):
-    """What is on the page: cells by visual and row, headlines by name, and every element's name and attributes."""
+    """What is on the page: cells by visual and row, figures with what they say, and every element's attributes."""
 
     source: str
     tables: dict[str, list[list[Shown]]] = field(default_factory=dict)
+    heads: dict[str, list[Shown]] = field(default_factory=dict)
     feet: dict[str, list[Shown]] = field(default_factory=dict)
-    headlines: dict[str, Shown] = field(default_factory=dict)
+    figures: dict[str, list[Shown]] = field(default_factory=dict)
     elements: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
 
@@ -31,7 +32,6 @@ class Page(HTMLParser):
         self._visual = ""
         self._cell: list[str] = []
         self._value: float | None = None
-        self._headline = ""
         self.feed(self.source)
         self.close()
 
@@ -41,11 +41,13 @@ class Page(HTMLParser):
         if tag not in _VOID:
             self._open.append(tag)
         if tag == "article":
-            self._visual = found["id"].removeprefix("visual-")
+            self._visual = found["id"]
             self.tables[self._visual] = []
+        elif tag == "div" and "dl" in self._open:
+            self._visual = found["id"]
         elif tag == "tr" and "tbody" in self._open:
             self.tables[self._visual].append([])
-        elif tag in ("td", "dt", "dd"):
+        elif tag in ("th", "td", "dd"):
             self._cell, self._value = [], None
         elif tag == "data":
             self._value = float(found["value"])
@@ -56,10 +58,10 @@ class Page(HTMLParser):
             self.feet.setdefault(self._visual, []).append(shown)
         elif tag == "td":
             self.tables[self._visual][-1].append(shown)
-        elif tag == "dt":
-            self._headline = shown.text
+        elif tag == "th":
+            self.heads.setdefault(self._visual, []).append(shown)
         elif tag == "dd":
-            self.headlines.setdefault(self._headline, shown)
+            self.figures.setdefault(self._visual, []).append(shown)
         assert self._open.pop() == tag, f"</{tag}> closes something else"
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

@@ -16,5 +16,5 @@ SELECT
     SUM(savings) AS savings,
     SUM(cpu_core_hours) AS cpu_core_hours
 FROM cost_center_pods
-WHERE usage_date >= date_add('month', -13, date_trunc('month', current_date))
+WHERE usage_date BETWEEN date_add('month', -13, date_trunc('month', current_date)) AND current_date
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11

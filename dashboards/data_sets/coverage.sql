@@ -3,7 +3,7 @@ WITH
 windows AS (
     SELECT usage_date, cluster_name, window_start, window_end, COUNT(*) AS pods
     FROM pod_hours
-    WHERE usage_date >= date_add('month', -13, date_trunc('month', current_date))
+    WHERE usage_date BETWEEN date_add('month', -13, date_trunc('month', current_date)) AND current_date
     GROUP BY 1, 2, 3, 4
 )
 

@@ -13,7 +13,7 @@ costs AS (
         SUM(effective_cost) AS effective_cost
     FROM cost_center_pods
     WHERE workload_id IS NOT NULL
-        AND usage_date >= date_add('month', -13, date_trunc('month', current_date))
+        AND usage_date BETWEEN date_add('month', -13, date_trunc('month', current_date)) AND current_date
     GROUP BY 1, 2, 3, 4, 5
 ),
 owners AS (
@@ -34,7 +34,8 @@ SELECT
     COALESCE(owners.cluster_name, 'unknown') AS cluster_name,
     COALESCE(owners.cost_center, 'unassigned') AS cost_center,
     COALESCE(owners.virtual_cluster_name, findings.virtual_cluster_id, 'none') AS virtual_cluster,
-    COALESCE(findings.workload_name, 'no name') AS workload_name,
+    -- The Spark Operator adds the nanosecond to the names of a schedule's runs.
+    COALESCE(CAST(regexp_replace(findings.workload_name, '-[0-9]{19}$', '') AS varchar), 'no name') AS workload_name,
     findings.workload_id,
     findings.finding,
     findings.detail,
@@ -47,4 +48,4 @@ LEFT JOIN owners
     AND findings.cluster_arn = owners.cluster_arn
     AND findings.workload_kind = owners.workload_kind
     AND findings.workload_id = owners.workload_id
-WHERE findings.usage_date >= date_add('month', -13, date_trunc('month', current_date))
+WHERE findings.usage_date BETWEEN date_add('month', -13, date_trunc('month', current_date)) AND current_date

@@ -25,7 +25,7 @@ runs AS (
         SUM(ram_gib_usage_hours) AS ram_gib_usage_hours
     FROM cost_center_pods
     WHERE workload_id IS NOT NULL
-        AND usage_date >= date_add('month', -13, date_trunc('month', current_date))
+        AND usage_date BETWEEN date_add('month', -13, date_trunc('month', current_date)) AND current_date
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 ),
 releases AS (

@@ -7,5 +7,5 @@ SELECT
     SUM(cpu_core_request_hours) AS cpu_core_request_hours,
     SUM(vcpu_hours) AS vcpu_hours
 FROM job_run_hours
-WHERE usage_date >= date_add('month', -13, date_trunc('month', current_date))
+WHERE usage_date BETWEEN date_add('month', -13, date_trunc('month', current_date)) AND current_date
 GROUP BY 1, 2, 3

@@ -20,5 +20,5 @@ SELECT
     SUM(ram_gib_request_hours) AS ram_gib_request_hours,
     SUM(ram_gib_usage_hours) AS ram_gib_usage_hours
 FROM cost_center_pods
-WHERE usage_date >= date_add('day', -35, current_date)
+WHERE usage_date BETWEEN date_add('day', -35, current_date) AND current_date
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12

@@ -14,4 +14,4 @@ SELECT
     bill_effective_cost,
     difference
 FROM bill_reconciliation
-WHERE billing_period >= date_format(date_add('month', -13, current_date), '%Y-%m')
+WHERE billing_period BETWEEN date_format(date_add('month', -13, date_trunc('month', current_date)), '%Y-%m') AND date_format(current_date, '%Y-%m')

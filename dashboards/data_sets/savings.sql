@@ -36,7 +36,7 @@ costs AS (
         ) AS on_demand_hours
     FROM instance_costs
     WHERE cost_category IN ('compute', 'idle')
-        AND usage_date >= date_add('month', -13, date_trunc('month', current_date))
+        AND usage_date BETWEEN date_add('month', -13, date_trunc('month', current_date)) AND current_date
     GROUP BY 1, 2, 3, 4
 )
 

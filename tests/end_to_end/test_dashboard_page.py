@@ -1,14 +1,21 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import boto3
+import pandas as pd
 import pytest
 import sqlalchemy
 
-from tests.dashboard_page import Page
+from pipeline.story import read_story
+from pipeline.warehouse import Warehouse
+from tests.dashboard_page import Page, Shown
 from tests.end_to_end.browser import ARTEFACTS, LAPTOP, PHONE, chromium, opened
+from tests.end_to_end.conftest import ATHENA
+from tests.reckoned import figures
 from tests.served import chargeback, clean_environment
 
 if TYPE_CHECKING:
@@ -44,7 +51,7 @@ def asked(engine: sqlalchemy.Engine, sql: str) -> list[tuple[object, ...]]:
         return [tuple(row) for row in connection.exec_driver_sql(sql)]
 
 
-def test_the_headlines_are_what_the_marts_say(shown: Page, engine: sqlalchemy.Engine) -> None:
+def test_the_figures_are_what_the_marts_say(shown: Page, engine: sqlalchemy.Engine) -> None:
     [[total]] = asked(engine, f"SELECT {ALL_OF_IT} WHERE {OCTOBER}")
     [[idle]] = asked(engine, f"SELECT {ALL_OF_IT} WHERE {OCTOBER} AND cost_category = 'idle'")
     [[saved]] = asked(engine, f"SELECT SUM(savings) FROM virtual_cluster_costs WHERE {OCTOBER}")
@@ -54,54 +61,50 @@ def test_the_headlines_are_what_the_marts_say(shown: Page, engine: sqlalchemy.En
         f"SELECT SUM(effective_cost) / COUNT(DISTINCT usage_date) FROM virtual_cluster_costs "
         f"WHERE {OCTOBER} AND usage_date < DATE '2026-10-15' AND cost_category NOT IN ('credit', 'tax')",
     )
-    found = shown.headlines
-    assert found["October 2026 so far"].value == pytest.approx(total, abs=1e-9)
-    assert found["October 2026 so far"].text == f"{total:,.2f}"
-    assert found["Stood idle"].value == pytest.approx(idle, abs=1e-9)
-    assert found["Saved against list"].value == pytest.approx(saved, abs=1e-9)
-    assert found["Difference from the bill"].value == pytest.approx(0, abs=1e-6)
-    assert found["Forecast for the month's end"].value == pytest.approx(float(str(whole)) + 17 * float(str(usual)))
+    found = {name: figure for name, (figure, *_) in shown.figures.items()}
+    assert found["overview-cost"].value == pytest.approx(total, abs=1e-9)
+    assert found["overview-cost"].text == f"{total:,.2f}"
+    assert found["overview-idle"].value == pytest.approx(idle, abs=1e-9)
+    assert found["overview-saved"].value == pytest.approx(saved, abs=1e-9)
+    assert found["overview-difference"].value == pytest.approx(0, abs=1e-6)
+    assert found["overview-forecast"].value == pytest.approx(float(str(whole)) + 17 * float(str(usual)))
 
 
-NAME = "COALESCE(workload_name, 'none')"
+CLUSTER = "COALESCE(virtual_cluster_name, virtual_cluster_id, 'none')"
 TABLES = {  # a visual's column, counted from the right, and the mart's answer: keys, figure, relation, which rows
-    "days": (-1, ("CAST(usage_date AS varchar)",), "SUM(effective_cost)", "virtual_cluster_costs", OCTOBER),
-    "virtual_clusters": (
+    "overview-days": (-1, ("CAST(usage_date AS varchar)",), "SUM(effective_cost)", "virtual_cluster_costs", OCTOBER),
+    "overview-estimated": (-2, ("cost_state",), "SUM(effective_cost)", "virtual_cluster_costs", OCTOBER),
+    "overview-kinds": (-5, ("cost_category",), "SUM(effective_cost)", "virtual_cluster_costs", OCTOBER),
+    "overview-cost-centers": (-2, ("cost_center",), "SUM(charged_cost)", "cost_center_costs", OCTOBER),
+    "virtual-clusters-cost": (-1, (CLUSTER,), "SUM(effective_cost)", "virtual_cluster_costs", OCTOBER),
+    "jobs-names": (
         -3,
-        ("COALESCE(virtual_cluster_name, 'none')", "COALESCE(virtual_cluster_id, 'none')"),
-        "SUM(effective_cost)",
-        "virtual_cluster_costs",
+        ("COALESCE(workload_name, 'no name')",),
+        "SUM(effective_cost) / SUM(cpu_core_hours)",
+        "job_name_costs",
         OCTOBER,
     ),
-    "cost_centers": (-1, ("cost_center",), "SUM(charged_cost)", "cost_center_costs", OCTOBER),
-    "jobs": (-3, (NAME,), "SUM(effective_cost) / SUM(cpu_core_hours)", "job_name_costs", OCTOBER),
-    "releases": (
-        -3,
-        ("workload_name", "release_label"),
-        "SUM(effective_cost) / COUNT(DISTINCT workload_id)",
-        "job_run_costs JOIN job_runs USING (job_run_id)",
-        OCTOBER,
-    ),
-    "instances": (
+    "waste-and-savings-instances": (
         -1,
-        ("COALESCE(node_pool, 'none')", "COALESCE(instance_type, 'none')"),
+        ("COALESCE(instance_type, 'none')",),
         "SUM(effective_cost)",
         "cost_ledger",
         f"{OCTOBER} AND cost_category IN ('compute', 'idle')",
     ),
-    "reconciliation": (
-        -8,
+    "waste-and-savings-findings": (-1, ("finding",), "SUM(cost)", "job_run_findings", OCTOBER),
+    "reconciliation-classes": (
+        -7,
         ("line_class", "payer_account_id"),
         "SUM(bill_effective_cost)",
         "bill_reconciliation",
         "billing_period = '2026-10'",
     ),
-    "metered": (
-        -2,
-        ("CAST(usage_date AS varchar)",),
+    "data-quality-not-compared": (
+        -1,
+        ("COALESCE(reason, 'compared')", "cluster_name"),
         "SUM(vcpu_hours)",
         "job_run_hours",
-        f"{OCTOBER} AND observed_ratio IS NOT NULL",
+        OCTOBER,
     ),
 }
 
@@ -118,15 +121,71 @@ def test_a_table_holds_what_the_mart_says(shown: Page, engine: sqlalchemy.Engine
     assert found == {key: pytest.approx(value, abs=1e-9) for key, value in expected.items()}
 
 
-def test_the_parts_of_a_virtual_clusters_cost_are_its_total(shown: Page) -> None:
-    for cells in [*shown.tables["virtual_clusters"], shown.feet["virtual_clusters"]]:
-        amounts = [cell.value or 0.0 for cell in cells[2:]]
-        assert sum(amounts[:-3]) == pytest.approx(amounts[-3], abs=1e-9)
+def test_the_demo_leaves_few_visuals_empty(shown: Page) -> None:
+    assert [name for name, rows in shown.tables.items() if not rows] == [
+        "overview-increases",
+        "waste-and-savings-headroom",
+        "data-quality-unattributed",
+        "data-quality-no-bill-line",
+    ]
 
 
-def test_every_sheet_is_on_the_page_and_the_demo_leaves_few_empty(shown: Page) -> None:
-    empty = [name for name, rows in shown.tables.items() if not rows]
-    assert empty == ["headroom"]
+STORY = read_story()
+VISUALS = {f"{name}-{visual.id}": visual for name, sheet in STORY.sheets.items() for visual in sheet.visuals}
+
+
+@pytest.fixture(scope="module")
+def rows(demo: dict[str, str], shown: Page) -> dict[str, pd.DataFrame]:
+    """All rows of each data set, as QuickSight would import them."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in demo.items():
+            environment.setenv(name, value)
+        boto3.setup_default_session()
+        athena = Warehouse(ATHENA)
+        selects = {name: select.replace("current_date", "DATE '2026-10-15'") for name, select in STORY.selects.items()}
+        answers = {name: athena.query(select, name) for name, select in selects.items()}
+    return {name: pd.DataFrame(list(of.rows), columns=list(of.columns)) for name, of in answers.items()}
+
+
+def test_every_visual_of_the_story_is_on_the_page(shown: Page) -> None:
+    assert sorted([*shown.tables, *shown.figures]) == sorted(VISUALS)
+
+
+@pytest.mark.parametrize("name", VISUALS)
+def test_the_page_says_what_quicksight_would_make_of_the_data_set(
+    name: str, shown: Page, rows: dict[str, pd.DataFrame]
+) -> None:
+    visual = VISUALS[name]
+    since = date(2026, 9, 1) if visual.all_months else date(2026, 10, 1)
+    expected = figures(STORY, visual, rows[visual.data_set], since)
+    found = shown_figures(shown, name)
+    assert found or not expected or visual.positive
+    assert bool(found.keys() & expected.keys()) == bool(found)
+    for place in found.keys() & expected.keys():
+        assert found[place] == pytest.approx(expected[place], abs=1e-9), place
+    assert {place for place in found.keys() - expected.keys() if place[-1] not in ADDED and found[place]} == set()
+
+
+ADDED = {"Share", "Change", "others"}
+"""Columns that the page adds."""
+
+
+def shown_figures(shown: Page, name: str) -> dict[tuple[str, ...], float | str | None]:
+    """Each figure on the page by the words of its row and the heading of its column."""
+    visual = VISUALS[name]
+    if visual.kind == "kpi":
+        figure, *_ = shown.figures[name]
+        return {(STORY.measure(visual.data_set, visual.values[0]).label,): figure.value}
+    count = len([column for column in (*visual.rows, *visual.drill) if column != "currency"])
+    return {
+        (*(cell.text for cell in cells[:count]), head.text): read(cell)
+        for cells in shown.tables[name]
+        for head, cell in zip(shown.heads[name][count:], cells[count:], strict=True)
+    }
+
+
+def read(cell: Shown) -> float | str | None:
+    return cell.value if cell.value is not None or cell.text == "-" else cell.text
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

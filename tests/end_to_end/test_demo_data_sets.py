@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 import sqlalchemy
 
-from pipeline.quicksight_files import Dashboard, read_dashboard
+from pipeline.story import Story, read_story
 from pipeline.warehouse import Answer, Warehouse
 from tests.demo_answers import column, total
 from tests.end_to_end.conftest import ATHENA
@@ -17,8 +17,8 @@ ANSWERED: dict[str, Answer] = {}
 
 
 @cache
-def shipped() -> Dashboard:
-    return read_dashboard()
+def shipped() -> Story:
+    return read_story()
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def ledger(athena: Warehouse, condition: str = "TRUE") -> float:
     return total(athena.query(select, condition), "cost")
 
 
-@pytest.mark.parametrize("name", read_dashboard().selects)
+@pytest.mark.parametrize("name", read_story().selects)
 def test_every_data_set_has_rows(name: str, athena: Warehouse) -> None:
     assert answer(athena, name).rows
 

@@ -9,8 +9,8 @@ from typing import Any
 import boto3
 import pytest
 
-from pipeline.quicksight_files import read_dashboard
 from pipeline.quicksight_plan import read_by
+from pipeline.story import read_story
 from tests.end_to_end.test_collect import run
 from tests.end_to_end.test_publish import said
 from tests.quicksight_account import Answer, QuickSightAccount, error, serving
@@ -26,7 +26,7 @@ def account(environment: pytest.MonkeyPatch) -> Iterator[QuickSightAccount]:
     """A new account, with all published that the data sets read."""
     glue = boto3.client("glue")
     glue.create_database(DatabaseInput={"Name": "chargeback"})
-    for name in {"cost_ledger", *read_by(read_dashboard())}:
+    for name in {"cost_ledger", *read_by(read_story())}:
         glue.create_table(DatabaseName="chargeback", TableInput={"Name": name})
     account = QuickSightAccount()
     with serving(account) as url:
@@ -49,7 +49,7 @@ def test_everything_is_made_in_the_order_in_which_one_needs_the_other(account: Q
     assert made[-1] == "made chargeback"
     kinds = [kind for kind, _ in account.standing]
     data_sets = kinds.count("DataSet")
-    assert data_sets == kinds.count("RefreshSchedule") == len(read_dashboard().data_sets) == len(made) - 2
+    assert data_sets == kinds.count("RefreshSchedule") == len(read_story().data_sets) == len(made) - 2
     source = account.standing["DataSource", "chargeback-athena"]
     assert source["DataSourceParameters"] == {"AthenaParameters": {"WorkGroup": "chargeback", "RoleArn": ROLE}}
     assert account.standing["RefreshSchedule", "chargeback-costs/chargeback-daily"]["ScheduleFrequency"] == {
@@ -62,7 +62,7 @@ def test_everything_is_made_in_the_order_in_which_one_needs_the_other(account: Q
 def test_owners_get_all_of_it_and_readers_the_dashboard(account: QuickSightAccount) -> None:
     assert run("dashboards", "--principal", OWNER, "--reader", READER).exit_code == 0
     assert all(OWNER in granted for granted in account.granted.values())
-    assert len(account.granted) == len(read_dashboard().data_sets) + 2
+    assert len(account.granted) == len(read_story().data_sets) + 2
     assert {name for name, granted in account.granted.items() if READER in granted} == {"chargeback"}
     assert account.granted["chargeback"][READER] == [
         f"quicksight:{action}" for action in ("DescribeDashboard", "ListDashboardVersions", "QueryDashboard")
@@ -100,7 +100,7 @@ def test_a_failure_in_the_middle_leaves_what_stands_and_the_next_run_goes_on(acc
     assert broken.exit_code == 78
     assert "Insufficient SPICE capacity. Buy SPICE capacity" in said(broken)
     stood = [name for kind, name in account.standing if kind == "DataSet"]
-    assert 0 < len(stood) < len(read_dashboard().data_sets)
+    assert 0 < len(stood) < len(read_story().data_sets)
     assert ("Dashboard", "chargeback") not in account.standing
     account.refuse = None
     healed = run("dashboards", "--principal", OWNER)
@@ -222,7 +222,7 @@ def _listed(value: str | list[str]) -> list[str]:
 
 def test_the_page_lists_every_sheet_with_its_question_and_every_data_set() -> None:
     page = (CHECKOUT / "dashboards" / "README.md").read_text(encoding="utf-8")
-    dashboard = read_dashboard()
+    dashboard = read_story()
     for sheet in dashboard.sheets.values():
         assert f"\n| {sheet.title} | {sheet.question} |" in page
     assert [name for name in dashboard.data_sets if f"`{name}`" not in page] == []

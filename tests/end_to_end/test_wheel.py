@@ -18,7 +18,7 @@ SHIPPED = {
     "sql": {".py", ".sql", ".csv"},
 }
 NO_SETTINGS = {name: value for name, value in os.environ.items() if not name.startswith(("CHARGEBACK_", "AWS_"))}
-OF_EXTRAS = {"charts", "exhibits", "page"}
+OF_EXTRAS = {"charts", "drawings", "exhibits", "page"}
 IMPORT_ALL = f"""
 import importlib, pkgutil, pipeline
 for module in pkgutil.iter_modules(pipeline.__path__, "pipeline."):

@@ -9,8 +9,8 @@ from sqlglot import exp, parse_one
 
 from pipeline.demo.athena.dialect import to_duckdb
 from pipeline.quicksight_columns import columns
-from pipeline.quicksight_files import Dashboard, read_dashboard
 from pipeline.relations import relations_read, views
+from pipeline.story import Story, read_story
 from tests.sql.warehouse import Row, Rows, warehouse
 
 TODAY = "DATE '2026-10-21'"
@@ -39,8 +39,8 @@ COST = {"cluster_name": "prod", "cost_center": "risk", "currency": "USD", "cost_
 
 
 @cache
-def shipped() -> Dashboard:
-    return read_dashboard()
+def shipped() -> Story:
+    return read_story()
 
 
 def select(name: str) -> str:
@@ -56,14 +56,14 @@ def pods(*rows: Row) -> dict[str, Rows]:
     return {"cost_center_pods": [{**POD, **row} for row in rows]}
 
 
-@pytest.mark.parametrize("name", read_dashboard().selects)
+@pytest.mark.parametrize("name", read_story().selects)
 def test_a_data_set_gives_the_columns_that_it_promises_of_their_types(name: str) -> None:
     made = warehouse({}, reading=relations_read(select(name)))
     made.connection.execute(f"CREATE VIEW asked AS {to_duckdb(select(name))}")
     assert {column: TYPES[kind] for column, kind in made.columns("asked").items()} == columns(shipped())[name]
 
 
-@pytest.mark.parametrize("name", read_dashboard().selects)
+@pytest.mark.parametrize("name", read_story().selects)
 def test_a_data_set_drops_no_row_by_a_join_and_no_cte_hides_a_view(name: str) -> None:
     tree = parse_one(select(name), read="athena")
     kinds = {(join.side or join.kind) for join in tree.find_all(exp.Join)}
@@ -104,7 +104,7 @@ def months(*days: tuple[date, float]) -> dict[date, dict[str, Any]]:
     return {row["month"]: row for row in answers("months", {"cost_center_costs": rows})}
 
 
-def test_the_month_that_runs_goes_on_as_its_whole_days_were() -> None:
+def test_the_month_that_runs_goes_on_as_its_latest_whole_week() -> None:
     found = months(
         (date(2026, 9, 1), 7.0), *((date(2026, 10, day), 2.0) for day in range(1, 21)), (date(2026, 10, 21), 0.1)
     )
@@ -119,10 +119,45 @@ def test_a_cluster_that_began_within_the_month_is_forecast_from_its_first_day() 
     assert found["forecast_cost"] == pytest.approx(6.0 + 19 * 3.0)
 
 
-def test_on_a_months_first_day_nobody_knows_what_it_will_have_cost() -> None:
-    found = months((date(2026, 9, 30), 7.0), (date(2026, 10, 1), 3.0))
-    assert found[date(2026, 10, 1)]["forecast_cost"] is None
-    assert found[date(2026, 9, 1)]["forecast_cost"] == 7.0
+def test_a_month_goes_on_as_the_latest_week_from_its_first_day_on() -> None:
+    found = months(*((date(2026, 9, day), float(day >= 24)) for day in range(1, 31)), (date(2026, 10, 1), 0.1))
+    assert found[date(2026, 10, 1)]["forecast_cost"] == pytest.approx(31.0)
+    assert found[date(2026, 9, 1)]["forecast_cost"] == pytest.approx(7.0)
+
+
+def test_on_a_clusters_first_day_nobody_knows_what_the_month_will_have_cost() -> None:
+    assert months((date(2026, 10, 1), 3.0))[date(2026, 10, 1)]["forecast_cost"] is None
+
+
+def test_what_comes_once_a_month_is_in_the_forecast_once() -> None:
+    days = [{**COST, "usage_date": date(2026, 10, day), "effective_cost": 1.0} for day in range(1, 11)]
+    tax = {**days[4], "cost_category": "tax", "effective_cost": 5.0}
+    found = answers("months", {"cost_center_costs": [*days, tax]})
+    assert sum(row["forecast_cost"] for row in found) == pytest.approx(31.0 + 5.0)
+
+
+def test_a_cluster_that_is_gone_costs_nothing_on_the_days_to_come() -> None:
+    days = [{**COST, "usage_date": date(2026, 10, day), "effective_cost": 1.0} for day in range(1, 21)]
+    gone = [{**row, "cluster_name": "old"} for row in days[:3]]
+    found = {row["cluster_name"]: row for row in answers("months", {"cost_center_costs": [*days, *gone]})}
+    assert (found["old"]["forecast_cost"], found["prod"]["forecast_cost"]) == (3.0, pytest.approx(31.0))
+
+
+def test_whole_days_stand_against_as_many_of_the_month_before() -> None:
+    spent = [(date(2026, 9, 1), 2.0), (date(2026, 9, 30), 50.0), (date(2026, 10, 1), 3.0), (date(2026, 10, 2), 0.1)]
+    october = months(*spent)[date(2026, 10, 1)]
+    assert (october["compared_cost"], october["cost_before"]) == (3.0, 2.0)
+
+
+def test_a_month_that_is_over_stands_against_all_of_the_month_before() -> None:
+    september = months((date(2026, 8, 31), 2.0), (date(2026, 9, 30), 5.0))[date(2026, 9, 1)]
+    assert (september["compared_cost"], september["cost_before"]) == (5.0, 2.0)
+
+
+def test_a_cluster_without_cost_on_the_days_before_is_not_compared() -> None:
+    spent = [(date(2026, 9, 30), 2.0), (date(2026, 10, 1), 3.0), (date(2026, 10, 2), 0.1)]
+    october = months(*spent)[date(2026, 10, 1)]
+    assert (october["compared_cost"], october["cost_before"], october["effective_cost"]) == (None, None, 3.1)
 
 
 def test_an_increase_is_over_the_same_days_of_the_month_before() -> None:
@@ -139,6 +174,12 @@ def test_an_increase_is_over_the_same_days_of_the_month_before() -> None:
     assert (october["runs"], october["runs_before"]) == (2, 1)
     assert found[date(2026, 9, 1)]["cost"] == 101.0
     assert date(2026, 11, 1) not in found
+
+
+def test_a_clusters_first_jobs_are_no_increase() -> None:
+    days = [{"usage_date": date(2026, 10, day), "workload_id": f"r{day}"} for day in (5, 20)]
+    [october] = answers("increases", pods(*days))
+    assert (october["cost"], october["increase"]) == (1.0, None)
 
 
 def test_runs_are_told_by_release() -> None:

@@ -11,9 +11,9 @@ from pipeline.errors import ConfigurationError
 from pipeline.quicksight_columns import asked_of, columns
 from pipeline.quicksight_definition import Definition
 from pipeline.quicksight_fields import ColumnType
-from pipeline.quicksight_files import Action, Dashboard, Visual, read_dashboard
 from pipeline.quicksight_plan import Place, Plan, plan, read_by
 from pipeline.relations import relations_read, views
+from pipeline.story import Action, Story, Visual, read_story
 from tests.quicksight_account import mistakes
 
 PLACE = Place("aws", "us-east-1", "111122223333", "chargeback", "chargeback", "arn:aws:iam::111122223333:role/reader")
@@ -35,8 +35,8 @@ Found = tuple[str, dict[str, Any]]
 
 
 @cache
-def shipped() -> Dashboard:
-    return read_dashboard()
+def shipped() -> Story:
+    return read_story()
 
 
 @cache
@@ -115,6 +115,55 @@ def test_a_misspelt_word_of_an_enumeration_or_property_would_be_found() -> None:
 
 def test_the_sheets_are_those_of_the_story_in_its_order() -> None:
     assert [sheet["Name"] for sheet in definition()["Sheets"]] == SHEETS
+
+
+def test_every_visual_of_the_story_is_on_its_sheet_in_its_order() -> None:
+    for name, sheet in shipped().sheets.items():
+        [written] = [each for each in definition()["Sheets"] if each["SheetId"] == f"chargeback-{name}"]
+        ids = [inner["VisualId"] for visual in written["Visuals"] for inner in visual.values()]
+        assert ids == [f"chargeback-{name}-{visual.id}" for visual in sheet.visuals]
+
+
+def named(visual_id: str) -> dict[str, Any]:
+    [found] = [visual for visual in visuals() if visual["VisualId"] == f"chargeback-{visual_id}"]
+    return found
+
+
+def test_days_and_months_stand_as_columns_and_all_else_lies_as_bars() -> None:
+    assert named("overview-days")["ChartConfiguration"]["Orientation"] == "VERTICAL"
+    assert named("overview-months")["ChartConfiguration"]["Orientation"] == "VERTICAL"
+    assert named("overview-estimated")["ChartConfiguration"]["Orientation"] == "HORIZONTAL"
+
+
+def test_below_the_title_stands_what_is_so_in_quicksight_alone() -> None:
+    assert named("overview-months")["Subtitle"]["FormatText"]["PlainText"].endswith("forecast. Over all months")
+    assert named("overview-drill")["Subtitle"]["FormatText"]["PlainText"].endswith("Click on a bar to go down")
+    assert named("jobs-trend")["Subtitle"]["FormatText"]["PlainText"] == "The dearest names. Over all months"
+
+
+def test_only_what_rose_is_an_increase() -> None:
+    [group] = [each for each in definition()["FilterGroups"] if each["FilterGroupId"].endswith("increases-positive")]
+    [condition] = group["Filters"]
+    increase = condition["NumericRangeFilter"]
+    assert increase["Column"] == {"DataSetIdentifier": "increases", "ColumnName": "increase"}
+    assert (increase["RangeMinimum"], increase["IncludeMinimum"]) == ({"StaticValue": 0.0}, False)
+    assert increase["AggregationFunction"] == {"NumericalAggregationFunction": {"SimpleNumericalAggregation": "SUM"}}
+    [scope] = group["ScopeConfiguration"]["SelectedSheets"]["SheetVisualScopingConfigurations"]
+    assert scope["VisualIds"] == ["chargeback-overview-increases"]
+
+
+def test_the_releases_of_a_job_stand_one_after_the_other() -> None:
+    sort = named("jobs-releases")["ChartConfiguration"]["SortConfiguration"]["RowSort"]
+    assert [(each["FieldSort"]["FieldId"].rpartition(".")[2], each["FieldSort"]["Direction"]) for each in sort] == [
+        ("workload_name", "ASC"),
+        ("first_day", "ASC"),
+    ]
+
+
+def test_the_amounts_of_a_table_are_bars_too_and_counts_are_not() -> None:
+    [bars] = named("jobs-names")["ChartConfiguration"]["TableInlineVisualizations"]
+    assert bars["DataBars"]["FieldId"] == "chargeback-jobs-names.values.cost"
+    assert "TableInlineVisualizations" not in named("data-quality-not-compared")["ChartConfiguration"]
 
 
 def test_every_column_that_anything_names_is_in_its_data_set() -> None:
@@ -311,7 +360,7 @@ def data_set_ids() -> list[str]:
     return [data_set["DataSetId"] for data_set in planned().data_sets]
 
 
-def changed(visual: dict[str, Any]) -> Dashboard:
+def changed(visual: dict[str, Any]) -> Story:
     """The dashboard with the first visual of its first sheet changed."""
     sheet = shipped().sheets["overview"]
     first, *others = sheet.visuals
@@ -331,6 +380,7 @@ def changed(visual: dict[str, Any]) -> Dashboard:
         ({"action": Action(title="Go", to="costs", sets={})}, "there is no sheet costs"),
         ({"action": Action(title="Go", to="jobs", sets={"team": "month"})}, "cannot set the filter team"),
         ({"action": Action(title="Go", to="jobs", sets={"month": "month"})}, "cannot set the filter month"),
+        ({"positive": True, "values": ("change_share",)}, "only sums of a column can be positive"),
         ({"only": {"reason": ("headroom",)}}, "months has no column reason"),
     ],
 )
