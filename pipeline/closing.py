@@ -88,8 +88,8 @@ class Closer:
         behind = sorted(d for d, state in states.items() if Month.of(d) == month and state is not LedgerState.CURRENT)
         if behind:
             raise TemporaryError(
-                f"The ledger is behind what it follows from on {len(behind)} days of {month}, the first of them "
-                f"{behind[0]}. Run `chargeback refresh`, then close the month."
+                f"Of {month} the ledger is behind what it follows from on {', '.join(map(str, behind))}. Run "
+                "`chargeback refresh`, then close the month."
             )
 
     def _require_settled(self, month: Month, *, before_invoice: bool) -> str:

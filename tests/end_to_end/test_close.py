@@ -165,10 +165,12 @@ def test_what_is_no_longer_claimed_by_a_tag_stays_in_a_closed_month(
     assert statement("2026-11") == before
 
 
-def test_a_month_is_closed_once_in_its_order_and_only_when_it_has_ended_and_is_final(
+def test_a_month_is_closed_once_in_its_order_and_only_when_it_has_ended_is_final_and_its_ledger_current(
     november: pytest.MonkeyPatch,
 ) -> None:
     deliver_month(12, uplift(2, 12) | INVOICED)
+    deliver_month(11, MORE, register=False)
+    assert "Of 2026-11 the ledger is behind what it follows from on 2026-11-19." in refused(75, *CLOSE, *DECEMBER)
     done("refresh", *DECEMBER)
     assert "2026-11 has not ended: it can be closed from 2026-12-01 on" in refused(2, *CLOSE, *NOW)
     assert "2026-11 is not final: " in refused(2, "close", "--month", "2026-11", *DECEMBER)
@@ -181,13 +183,6 @@ def test_a_month_is_closed_once_in_its_order_and_only_when_it_has_ended_and_is_f
     later = ("close", "--month", "2027-01", "--now", "2027-02-05T09:00Z")
     assert "2026-12 is open, and months are closed in their order: close it before 2027-01" in refused(2, *later)
     assert closed() == {"2026-11"}
-
-
-def test_a_ledger_that_is_behind_its_bill_is_not_closed(november: pytest.MonkeyPatch) -> None:
-    deliver_month(11, uplift(19) | INVOICED | {"line_item_unblended_cost": 7.0}, register=False)
-    assert "The ledger is behind what it follows from on 1 days of 2026-11" in refused(75, *CLOSE, *DECEMBER)
-    done("refresh", *DECEMBER)
-    done(*CLOSE, *DECEMBER)
 
 
 def test_without_anything_published_there_is_nothing_to_close(environment: pytest.MonkeyPatch) -> None:
