@@ -1,7 +1,7 @@
 """Closing: what a month was charged, copied to where nothing changes it any more."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +16,7 @@ from pipeline.errors import ConfigurationError, TemporaryError, UsageError
 from pipeline.lake import Lake
 from pipeline.ledger import LedgerState
 from pipeline.ledger_files import run_name
-from pipeline.ledger_table import CLOSED_LEDGER, CLOSED_MONTH
+from pipeline.ledger_table import CLOSED_LEDGER_RUNS, CLOSED_MONTH, CLOSED_MONTHS
 from pipeline.models import Location
 from pipeline.month import Month
 from pipeline.policy import OBJECT_NAME
@@ -27,6 +27,8 @@ from pipeline.tables import KEPT_POLICY_TABLES, Table
 from pipeline.warehouse import Warehouse
 
 _CENTS = 2
+_SUMS = ("effective_cost", "distributed_cost", "charged_cost", "adjusted_cost")
+_ROUNDING = 1e-4  # in the currency: what sums of doubles may differ by, far below a cent
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,14 @@ class Closed:
     currency: str
     charged: Decimal
     adjusted: Decimal
+
+
+@dataclass(frozen=True)
+class _Open:
+    """What is about to be closed: its *currency* and its direct *cost*."""
+
+    currency: str
+    cost: float
 
 
 @dataclass(frozen=True)
@@ -52,34 +62,35 @@ class Closer:
     def close(self, month: Month, now: datetime, *, before_invoice: bool) -> Closed:
         """Close *month*; with *before_invoice* even if part of it is estimated or has no invoice yet.
 
-        It is closed by one call, the last: what is cut off before leaves the month open, and files that nobody reads.
+        It is closed by one object, written last and only once: what is cut off before leaves the month open.
 
         Raises:
             UsageError: the month cannot be closed, or not yet.
-            TemporaryError: the ledger is behind what it follows from, or somebody published meanwhile.
+            TemporaryError: the ledger is behind what it follows from, or it or the policy changed meanwhile.
             ConfigurationError: nothing was published yet, or a former version did.
         """
-        self._require_ready(month, now)
-        currency = self._require_settled(month, before_invoice=before_invoice)
+        closed = self._require_ready(month, now)
+        found = self._require_settled(month, max(closed, default=None), before_invoice=before_invoice)
         policy = self._policy()
         self._keep(policy, month)
-        folder = self._copied(month, now)
-        if not all(rows.equals(policy[table]) for table, rows in self._policy().items()):
-            raise TemporaryError(f"Somebody published while {month} was copied; it is still open. Close it again.")
-        if not self.catalog.add(month, folder, now):
-            raise UsageError(f"Somebody else closed {month} meanwhile; their copy stands.")
-        [(charged, adjusted)] = self.warehouse.query(sums_of(month), f"Adding up {month}").rows
-        return Closed(month, currency, rounded(exact(charged), _CENTS), rounded(exact(adjusted), _CENTS))
+        run = run_name(now, secrets.token_hex(4))
+        self._copy(month, run)
+        sums = dict(zip(_SUMS, self.warehouse.query(sums_of(month, run), f"Adding up {month}").rows[0], strict=True))
+        self._require_unchanged(month, policy, found.cost, sums["effective_cost"])
+        row = {"closed_month": str(month), "run": run, "closed_at": now, "currency": found.currency, **sums}
+        self._stand(month, row)
+        charged, adjusted = (rounded(exact(sums[name]), _CENTS) for name in ("charged_cost", "adjusted_cost"))
+        return Closed(month, found.currency, charged, adjusted)
 
-    def _require_ready(self, month: Month, now: datetime) -> None:
-        """Make sure that *month* has ended, is open, comes after all that are closed, and has a current ledger."""
+    def _require_ready(self, month: Month, now: datetime) -> Collection[Month]:
+        """Make sure that *month* has ended, is open, is later than the closed ones, and has a current ledger."""
         if not self.refresher.catalog.stands:
             raise ConfigurationError(
-                f"{self.refresher.database} has no table {CLOSED_LEDGER.name}. Run `chargeback publish`."
+                f"{self.refresher.database} has no table {CLOSED_MONTHS.name}. Run `chargeback publish`."
             )
         if now.date() < month.end:
             raise UsageError(f"{month} has not ended: it can be closed from {month.end} on.")
-        closed = self.catalog.months()
+        closed = self._closed_months()
         if month in closed:
             raise UsageError(f"{month} was closed at {closed[month]:%Y-%m-%d %H:%M} UTC, and stays as it was then.")
         if closed and max(closed) > month:
@@ -91,10 +102,15 @@ class Closer:
                 f"Of {month} the ledger is behind what it follows from on {', '.join(map(str, behind))}. Run "
                 "`chargeback refresh`, then close the month."
             )
+        return closed
 
-    def _require_settled(self, month: Month, *, before_invoice: bool) -> str:
-        """Make sure that *month* is the next to be closed, and final; returns its currency."""
-        newest = max(self.catalog.months(), default=None)
+    def _closed_months(self) -> Mapping[Month, datetime]:
+        asked = f"SELECT closed_month, closed_at FROM {CLOSED_MONTHS.name}"  # noqa: S608  a name of ours
+        rows = self.warehouse.query(asked, "Looking for closed months").rows
+        return {Month.parse(month): closed_at for month, closed_at in rows}
+
+    def _require_settled(self, month: Month, newest: Month | None, *, before_invoice: bool) -> _Open:
+        """Make sure that *month* is the first with cost after the *newest* closed one, and that it is final."""
         rows = self.warehouse.query(open_costs(month, newest), f"Looking at the costs of {month}").rows
         if earlier := sorted({other for other, *_ in rows if other != str(month)}):
             raise UsageError(f"{earlier[0]} is open, and months are closed in their order: close it before {month}.")
@@ -108,15 +124,27 @@ class Closer:
                 f"{month} is not final: {' and '.join(unsettled)}. Close it once all of it has an invoice, or name "
                 "--before-invoice: what changes afterwards is an adjustment of a later month."
             )
-        return currency
+        return _Open(currency, float(sum(exact(cost) for *_, cost in rows)))
 
-    def _copied(self, month: Month, now: datetime) -> str:
-        """Copy the month's charges into a folder of their own, and return that."""
-        run = run_name(now, secrets.token_hex(4))
-        folder = f"{self.location.uri(CLOSED_LEDGER.name, self.refresher.catalog.place, str(month), run)}/"
-        table = f'"{self.refresher.database}"."{CLOSED_LEDGER.name}_{run.lower().replace("-", "_")}"'
-        self.warehouse.unload(month_to_close(month, now), folder, (), table, f"Copying {month}")
-        return folder
+    def _copy(self, month: Month, run: str) -> None:
+        """Copy the month's charges into a folder of their own, which counts once `closed_months` has its run."""
+        folder = f"{self.location.uri('closed_ledger', self.refresher.catalog.place, str(month), run)}/"
+        table = f'"{self.refresher.database}"."{CLOSED_LEDGER_RUNS.name}_{run.lower().replace("-", "_")}"'
+        self.warehouse.unload(month_to_close(month), folder, (), table, f"Copying {month}")
+        self.catalog.add(month, run, folder)
+
+    def _require_unchanged(self, month: Month, policy: Mapping[Table, pa.Table], cost: float, copied: float) -> None:
+        if not all(rows.equals(policy[table]) for table, rows in self._policy().items()):
+            raise TemporaryError(f"Somebody published while {month} was copied; it is still open. Close it again.")
+        if abs(cost - copied) > _ROUNDING:
+            raise TemporaryError(f"The ledger changed while {month} was copied; it is still open. Close it again.")
+
+    def _stand(self, month: Month, row: Mapping[str, object]) -> None:
+        """Write the row that closes the month, unless there is one by now."""
+        ours = pa.Table.from_pylist([dict(row)], schema=CLOSED_MONTHS.schema)
+        place = f"{self.refresher.catalog.place}/{month}.parquet"
+        if not self.lake.merge_whole(CLOSED_MONTHS, partial(_unless_there, ours), place):
+            raise UsageError(f"Somebody else closed {month} meanwhile; their copy stands.")
 
     def _policy(self) -> Mapping[Table, pa.Table]:
         return {table: self.lake.whole(table, OBJECT_NAME) for table in KEPT_POLICY_TABLES}
@@ -132,3 +160,7 @@ class Closer:
 
 def _instead(rows: pa.Table, former: pa.Table) -> pa.Table:  # noqa: ARG001  whatever there was
     return rows
+
+
+def _unless_there(rows: pa.Table, former: pa.Table) -> pa.Table:
+    return former if len(former) else rows

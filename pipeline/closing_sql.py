@@ -1,10 +1,9 @@
 """The statement that copies a month: its ledger with cost centers, the entries of its distribution, its adjustments."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from pipeline.glue_types import glue_type, null
-from pipeline.ledger_table import CLOSED_LEDGER, COST_LEDGER
+from pipeline.ledger_table import CLOSED_LEDGER_RUNS, COST_LEDGER
 from pipeline.month import Month
 from pipeline.tables import PARTITION_KEY
 
@@ -26,17 +25,16 @@ _WHAT_AND_WHOSE = (
 )
 
 
-def month_to_close(month: Month, closed_at: datetime) -> str:
-    """The SELECT of all rows of CLOSED_LEDGER that *month* consists of if it is closed at *closed_at*."""
+def month_to_close(month: Month) -> str:
+    """The SELECT of all rows of CLOSED_LEDGER_RUNS that *month* consists of if it is closed now."""
     of_month = f"costs.billing_period = '{month}'"
     sides = (
-        _side(_DIRECT, closed_at, f"FROM ledger_cost_centers {_MARKED_UP}\nWHERE {of_month}"),
+        _side(_DIRECT, f"FROM ledger_cost_centers {_MARKED_UP}\nWHERE {of_month}"),
         _side(
             _DISTRIBUTED,
-            closed_at,
             f"FROM cost_center_entries {_MARKED_UP}\nWHERE costs.entry <> 'direct' AND {of_month}",
         ),
-        _side(_ADJUSTED, closed_at, "FROM closed_month_adjustments AS costs"),
+        _side(_ADJUSTED, "FROM closed_month_adjustments AS costs"),
     )
     return "\nUNION ALL\n".join(sides)
 
@@ -52,9 +50,15 @@ def open_costs(month: Month, newest: Month | None) -> str:
     )
 
 
-def sums_of(month: Month) -> str:
-    """The query for what all are charged for the closed *month*, and how much of that is of months before it."""
-    return f"SELECT charged_cost, adjusted_cost FROM closed_months WHERE closed_month = '{month}'"  # noqa: S608
+def sums_of(month: Month, run: str) -> str:
+    """The query for what *run* copied of *month*: direct, distributed and charged cost, and of that, adjustments."""
+    return (
+        "SELECT\n    COALESCE(SUM(effective_cost), 0e0) AS effective_cost,\n"
+        "    COALESCE(SUM(distributed_cost), 0e0) AS distributed_cost,\n"
+        "    COALESCE(SUM(charged_cost), 0e0) AS charged_cost,\n"
+        "    COALESCE(SUM(CASE WHEN entry = 'adjustment' THEN charged_cost END), 0e0) AS adjusted_cost\n"
+        f"FROM {CLOSED_LEDGER_RUNS.name}\nWHERE closed_month = '{month}' AND run = '{run}'"
+    )
 
 
 def _named(*names: str) -> dict[str, str]:
@@ -82,15 +86,13 @@ _ADJUSTED = {
 }
 
 
-def _side(given: Mapping[str, str], closed_at: datetime, source: str) -> str:
+def _side(given: Mapping[str, str], source: str) -> str:
     """The SELECT of some of the rows: the columns that they have are *given*, all others are NULL."""
-    instant = f"{closed_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-    known = {**given, "closed_at": f"CAST(TIMESTAMP '{instant}' AS timestamp)"}
     columns = (
-        f"{known[column.name]} AS {column.name}"
-        if column.name in known
+        f"{given[column.name]} AS {column.name}"
+        if column.name in given
         else null(column.name, glue_type(column.type)).sql("athena")
-        for column in CLOSED_LEDGER.columns
+        for column in CLOSED_LEDGER_RUNS.columns
     )
     listed = ",\n    ".join(columns)
     return f"SELECT\n    {listed}\n{source}"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from sqlglot import exp
 
-from pipeline.ledger_table import CLOSED_LEDGER, CLOSED_MONTH, COST_LEDGER_RUNS, RUN, SCOPE
+from pipeline.ledger_table import CLOSED_LEDGER_RUNS, CLOSED_MONTH, CLOSING_RUN, COST_LEDGER_RUNS, RUN, SCOPE
 from pipeline.tables import PARTITION_KEY, Column, Table
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ def partition_columns(table: Table) -> tuple[Column, ...]:
     """The columns that stand in the keys of the table's objects, not in the objects."""
     if table is COST_LEDGER_RUNS:
         return (RUN, SCOPE, USAGE_DATE)
-    if table is CLOSED_LEDGER:
-        return (CLOSED_MONTH,)
+    if table is CLOSED_LEDGER_RUNS:
+        return (CLOSED_MONTH, CLOSING_RUN)
     return (USAGE_DATE,) if table.partitioned else ()
 
 

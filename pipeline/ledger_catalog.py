@@ -11,7 +11,8 @@ from pipeline.errors import ContractError
 from pipeline.glue_types import glue_column, parquet_in, partition_columns
 from pipeline.ledger import Inputs, LedgerDay
 from pipeline.ledger_table import (
-    CLOSED_LEDGER,
+    CLOSED_LEDGER_RUNS,
+    CLOSED_MONTHS,
     COST_LEDGER,
     COST_LEDGER_RUNS,
     LEDGER_TABLES,
@@ -58,7 +59,7 @@ class LedgerCatalog:
     @property
     def stands(self) -> bool:
         """Whether the ledger is a table already, not a view as in former versions, and those beside it are there."""
-        others = (OUT_OF_SCOPE_COSTS, CLOSED_LEDGER)
+        others = (OUT_OF_SCOPE_COSTS, CLOSED_LEDGER_RUNS, CLOSED_MONTHS)
         return self._table() is not None and all(self._entry(table.name) is not None for table in others)
 
     @property
@@ -195,20 +196,21 @@ class LedgerCatalog:
             except self._glue.exceptions.EntityNotFoundException:
                 return None
 
+    def _home(self, table: Table) -> str:
+        """The folder of a table whose partitions, if it has any, have folders of their own."""
+        if table is CLOSED_MONTHS:
+            return f"{self._location.uri(table.name, self.place)}/"
+        return f"{self._location.uri(COST_LEDGER.name)}/"
+
     def _input(self, table: Table, parameters: Mapping[str, str]) -> "TableInputTypeDef":
         return {
             "Name": table.name,
             "Description": f"One row per {table.grain}.",
             "TableType": "EXTERNAL_TABLE",
             "PartitionKeys": [glue_column(column) for column in partition_columns(table)],
-            "StorageDescriptor": parquet_in(f"{self._location.uri(_home(table).name)}/", table),
+            "StorageDescriptor": parquet_in(self._home(table), table),
             "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet", **parameters},
         }
-
-
-def _home(table: Table) -> Table:
-    """The table whose folder has the rows: closed months lie where nothing is ever swept away."""
-    return CLOSED_LEDGER if table is CLOSED_LEDGER else COST_LEDGER
 
 
 def _projection(table: Table, folder: str) -> dict[str, str]:

@@ -119,10 +119,9 @@ COST_LEDGER_RUNS = Table(
     COST_LEDGER.columns,
 )
 
-CLOSED_LEDGER = Table(
-    "closed_ledger",
-    "row of cost_ledger as it was when its billing period was closed, with its cost center; entry of the distribution "
-    "as it was then; or adjustment of a month closed before",
+CLOSED_LEDGER_RUNS = Table(
+    "closed_ledger_runs",
+    "run of `close` and row that it copied, whether or not the month was closed with it: what was is in closed_ledger",
     (),
     (
         Column(PARTITION_KEY, pa.date32(), "UTC day of the cost"),
@@ -136,14 +135,32 @@ CLOSED_LEDGER = Table(
         Column("factor", DOUBLE, "What the cost center's cost was multiplied by"),
         Column("charged_cost", DOUBLE, "Effective and distributed cost, times the factor"),
         Column("savings", DOUBLE, "List cost less effective cost, where both are known"),
-        Column("closed_at", TIMESTAMP, "When the month was closed, UTC"),
     ),
 )
-"""What `close` copies; of a month that is in it nothing is changed any more."""
+"""What `close` copies: rows of the ledger with their cost centers, entries of its distribution, and adjustments."""
 
 CLOSED_MONTH = Column("closed_month", TEXT, "Month that was closed, as 2026-10: whose statement has the row")
+CLOSING_RUN = Column("run", TEXT, "The run of `close` that copied it")
 
-LEDGER_TABLES = (COST_LEDGER, OUT_OF_SCOPE_COSTS, COST_LEDGER_RUNS, CLOSED_LEDGER)
+CLOSED_MONTHS = Table(
+    "closed_months",
+    "month that was closed",
+    (CLOSED_MONTH.name,),
+    (
+        Column(CLOSED_MONTH.name, TEXT, "Month that was closed, as 2026-10", required=True),
+        Column(CLOSING_RUN.name, TEXT, "The run of `close` whose copy stands", required=True),
+        Column("closed_at", TIMESTAMP, "When the month was closed, UTC", required=True),
+        Column("currency", TEXT, "Currency of the costs, as USD", required=True),
+        Column("effective_cost", DOUBLE, "Direct cost of all cost centers", required=True),
+        Column("distributed_cost", DOUBLE, "What distribution gave and took; it comes to nothing", required=True),
+        Column("charged_cost", DOUBLE, "What all cost centers were charged, adjustments included", required=True),
+        Column("adjusted_cost", DOUBLE, "Of that, what is of months closed before", required=True),
+    ),
+    partitioned=False,
+)
+"""A row of it closes a month: it is written once, and nothing of the month changes any more."""
+
+LEDGER_TABLES = (COST_LEDGER, OUT_OF_SCOPE_COSTS, COST_LEDGER_RUNS, CLOSED_LEDGER_RUNS, CLOSED_MONTHS)
 
 PUBLISHED_TABLES = (*TABLES, *LEDGER_TABLES)
 """Every table that `publish` declares."""

@@ -10,6 +10,14 @@ clusters AS (
             || ':' || split_part(cluster_arn, '/', 2) AS listed_key
     FROM virtual_clusters
 ),
+-- The tags of which a cost center takes the bill's other lines, by the policy that says so: one row of each.
+claims AS (
+    SELECT
+        closed_month,
+        array_agg(CAST(ROW(tag_key, tag_value) AS ROW(tag_key varchar, tag_value varchar))) AS claimed_tags
+    FROM policy_other_services
+    GROUP BY 1
+),
 -- A node has no part, and so no row in the end: it says how large the resource was.
 parts AS (
     SELECT *
@@ -58,8 +66,7 @@ entries AS (
     LEFT JOIN parts ON shares.side = parts.of_side
     LEFT JOIN clusters ON shares.owning_cluster_key = clusters.listed_key
     LEFT JOIN closed_months ON substr(CAST(shares.usage_date AS varchar), 1, 7) = closed_months.closed_month
-    LEFT JOIN claimed_tags AS claims
-        ON COALESCE(closed_months.closed_month, 'open') = COALESCE(claims.closed_month, 'open')
+    LEFT JOIN claims ON COALESCE(closed_months.closed_month, 'open') = COALESCE(claims.closed_month, 'open')
 ),
 -- Whatever is our clusters' is so whoever claims it: so no line comes twice.
 scoped AS (

@@ -16,6 +16,14 @@ known_ids AS (
     FROM known
     GROUP BY 1, 2
 ),
+-- The tags of which a cost center takes the bill's other lines, by the policy that says so: one row of each.
+claims AS (
+    SELECT
+        closed_month,
+        array_agg(CAST(ROW(tag_key, tag_value) AS ROW(tag_key varchar, tag_value varchar))) AS claimed_tags
+    FROM policy_other_services
+    GROUP BY 1
+),
 -- Split cost allocation data repeats what other lines bill. Nearly all else of a bill has nothing to do with any
 -- cluster: what may be ours has an ID that the lake knows, names a cluster, is EMR's, or has a tag of Kubernetes or
 -- one that a cost center claims.
@@ -36,8 +44,7 @@ lines AS (
         ON cur_line_items.usage_date = known_ids.usage_date
         AND cur_line_items.resource_id = known_ids.known_id
     LEFT JOIN closed_months ON substr(CAST(cur_line_items.usage_date AS varchar), 1, 7) = closed_months.closed_month
-    LEFT JOIN claimed_tags AS claims
-        ON COALESCE(closed_months.closed_month, 'open') = COALESCE(claims.closed_month, 'open')
+    LEFT JOIN claims ON COALESCE(closed_months.closed_month, 'open') = COALESCE(claims.closed_month, 'open')
     WHERE line_class <> 'split_cost'
 ),
 -- All others are one charge a day of each account and class: their sums are out of scope, and their newest hour says

@@ -18,19 +18,20 @@ from tests.end_to_end.test_collect import objects, run
 from tests.end_to_end.test_publish import NOW, said
 from tests.end_to_end.test_published_bill import asked, declare_bill, deliver
 from tests.end_to_end.test_refresh import done, partitions, uplift
-from tests.fault_proxy import Exchange, Fault, faults_before, glue_denies, only_glue, passed_on
+from tests.fault_proxy import Exchange, Fault, faults_before, glue_denies, passed_on, replied
 from tests.served import finished, started
 
 DECEMBER = ("--now", "2026-12-05T09:00:00Z")
 JANUARY = ("--now", "2027-01-05T09:00:00Z")
 CLOSE = ("close", "--month", "2026-11", "--before-invoice")
+NO = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
 INVOICED = {"bill_invoice_id": "1"}
 MORE = uplift(20) | INVOICED | {"line_item_unblended_cost": 7.0}
 CENTERS = "priority,cost_center,namespace,cluster\n10,jobs,spark-apps,\n90,platform,,my-cluster\n"
 
 
-def closed() -> set[str]:
-    return set(partitions("closed_ledger"))
+def closed() -> list[tuple[str]]:
+    return asked("SELECT closed_month FROM closed_months")
 
 
 def copied() -> set[str]:
@@ -182,7 +183,7 @@ def test_a_month_is_closed_once_in_its_order_and_only_when_it_has_ended_is_final
     )
     later = ("close", "--month", "2027-01", "--now", "2027-02-05T09:00Z")
     assert "2026-12 is open, and months are closed in their order: close it before 2027-01" in refused(2, *later)
-    assert closed() == {"2026-11"}
+    assert closed() == [("2026-11",)]
 
 
 def test_without_anything_published_there_is_nothing_to_close(environment: pytest.MonkeyPatch) -> None:
@@ -193,13 +194,18 @@ def ours() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "CHARGEBACK_"))}
 
 
+@pytest.mark.parametrize("at", ["Glue", "S3"])
 def test_what_fails_before_the_end_leaves_the_month_open_and_is_made_good_by_the_next(
-    november: pytest.MonkeyPatch, tmp_path: Path, moto_url: str
+    at: str, november: pytest.MonkeyPatch, tmp_path: Path, moto_url: str
 ) -> None:
-    with faults_before(moto_url, Fault(glue_denies("CreatePartition"), "POST", times=None)) as proxy:
+    denied = {
+        "Glue": Fault(glue_denies("CreatePartition"), "POST", times=None),
+        "S3": Fault(replied(403, NO), "PUT", "/closed_months/", times=None),
+    }
+    with faults_before(moto_url, denied[at]) as proxy:
         failed = finished(started(*CLOSE, *DECEMBER, environment=ours() | {"AWS_ENDPOINT_URL": proxy.url}))
     assert failed.returncode == 77, failed.stderr
-    assert closed() == set()
+    assert closed() == []
     (tmp_path / "markups.csv").write_text("cost_center,factor\njobs,3\n", encoding="utf-8")
     done("publish", *DECEMBER)
     of_jobs = [
@@ -221,7 +227,7 @@ def closing_while(done_meanwhile: Callable[[], None], moto_url: str, action: str
         passed_on(exchange)
 
     held_up = {
-        "closing": Fault(only_glue("CreatePartition", held), "POST", times=None),
+        "closing": Fault(held, "PUT", "/closed_months/"),
         "reading the policy again": Fault(held, "GET", "/policy_markups/policy.parquet", first=2),
     }
     with faults_before(moto_url, held_up[action]) as proxy:
@@ -242,7 +248,7 @@ def test_a_policy_that_is_published_while_a_month_is_copied_leaves_it_open(
     ended = closing_while(publish, moto_url, "reading the policy again")
     assert ended.returncode == 75, ended.stderr
     assert "Somebody published while 2026-11 was copied; it is still open." in ended.stderr
-    assert closed() == set()
+    assert closed() == []
 
 
 def test_of_two_that_close_a_month_the_first_copy_stands(november: pytest.MonkeyPatch, moto_url: str) -> None:

@@ -14,7 +14,8 @@ TABLES = {
     *("allocations", "nodes", "volumes", "job_runs", "virtual_clusters", "managed_endpoints"),
     *("policy_cost_centers", "policy_sole_tenancy", "policy_other_services"),
     *("policy_distribution", "policy_markups", "policy_invoices", "policy_settings"),
-    *("cost_ledger", "cost_ledger_runs", "out_of_scope_costs", "closed_ledger"),
+    *("cost_ledger", "cost_ledger_runs", "out_of_scope_costs"),
+    *("closed_ledger_runs", "closed_months"),
 }
 
 

@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -28,12 +27,14 @@ def billed(draw: Callable[..., Any]) -> Row:
 
 def close(shipped: Warehouse, month: Month, tables: dict[str, Rows]) -> dict[str, Rows]:
     """Do to *tables* what closing *month* does: the copy is added, and the policy that the month keeps."""
-    copy = shipped.query(month_to_close(month, datetime(2026, 12, 5, tzinfo=UTC)))
+    copy = shipped.query(month_to_close(month))
     closed = dict(tables)
     for name in (table.name for table in KEPT_POLICY_TABLES):
         in_force = [row for row in tables[name] if row.get("closed_month") is None]
         closed[name] = [*tables[name], *({**row, "closed_month": str(month)} for row in in_force)]
-    closed["closed_ledger"] = [*tables["closed_ledger"], *({**row, "closed_month": str(month)} for row in copy)]
+    of_run = {"closed_month": str(month), "run": str(month)}
+    closed["closed_ledger_runs"] = [*tables["closed_ledger_runs"], *({**row, **of_run} for row in copy)]
+    closed["closed_months"] = [*tables["closed_months"], of_run]
     filled(closed)
     return closed
 
@@ -71,7 +72,13 @@ def test_a_closed_month_stays_whatever_is_billed_or_published_later_and_all_stat
     ledger: list[Row], later: list[Row], policy: dict[str, Rows], other_policy: dict[str, Rows]
 ) -> None:
     assume(any(row["billing_period"] == str(OCTOBER) for row in ledger))
-    tables: dict[str, Rows] = {"cost_ledger": ledger, "nodes": NODES, "closed_ledger": [], **policy}
+    tables: dict[str, Rows] = {
+        "cost_ledger": ledger,
+        "nodes": NODES,
+        "closed_ledger_runs": [],
+        "closed_months": [],
+        **policy,
+    }
     shipped = filled(tables)
     october = statement(shipped, OCTOBER)
 

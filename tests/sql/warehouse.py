@@ -12,7 +12,7 @@ import pyarrow as pa
 from pipeline.bill import Bill
 from pipeline.demo.athena.dialect import PRELUDE, to_duckdb
 from pipeline.glue_types import partition_columns
-from pipeline.ledger_table import CLOSED_LEDGER, COST_LEDGER_RUNS, OUT_OF_SCOPE_COSTS
+from pipeline.ledger_table import CLOSED_LEDGER_RUNS, CLOSED_MONTHS, COST_LEDGER_RUNS, OUT_OF_SCOPE_COSTS
 from pipeline.relations import Source, View, in_dependency_order, relations_read, views
 from pipeline.tables import PARTITION_KEY, TABLES
 from tests.bills import CUR1_FULL, CUR2_FULL, Columns
@@ -177,9 +177,8 @@ def _bill_table(columns: Columns, files: Sequence[Path]) -> str:
 
 
 def _lake() -> list[str]:
-    columns = {
-        table.name: (*table.columns, *partition_columns(table)) for table in (*TABLES, COST_LEDGER_RUNS, CLOSED_LEDGER)
-    }
+    tables = (*TABLES, COST_LEDGER_RUNS, CLOSED_LEDGER_RUNS, CLOSED_MONTHS)
+    columns = {table.name: (*table.columns, *partition_columns(table)) for table in tables}
     return [_create_table(name, {c.name: _duckdb_type(c.type) for c in of}) for name, of in columns.items()]
 
 

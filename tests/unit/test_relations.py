@@ -54,9 +54,8 @@ SHIPPED = {
     "cost_distribution",
     "cost_center_costs",
     "cost_center_pods",
-    "claimed_tags",
     "closed_month_adjustments",
-    "closed_months",
+    "closed_ledger",
     "statement_costs",
 }
 STATEMENTS = {
