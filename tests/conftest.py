@@ -1,13 +1,14 @@
 import gc
 from collections.abc import Iterator
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import moto.backends
 import pytest
-from botocore.loaders import JSONFileLoader, Loader
 from moto.server import ThreadedMotoServer
 from xdist.scheduler import LoadFileScheduling
+
+from tests import botocore_models
 
 if TYPE_CHECKING:
     from moto.emrcontainers.models import EMRContainersBackend
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
 # the tests' time.
 gc.set_threshold(100_000, 20, 100)
 
-# A session of boto3 reads its models anew, and every command has a session of its own: an eighth of their time.
-_models = JSONFileLoader()
-_models.load_file = cache(_models.load_file)  # type: ignore[method-assign]
-Loader.FILE_LOADER_CLASS = staticmethod(lambda: _models)  # type: ignore[assignment]
+botocore_models.share()
+
+# To see which services there are, moto lists the folders of its package for every request: a tenth of what one takes.
+_services = tuple(moto.backends.list_of_moto_modules())
+moto.backends.list_of_moto_modules = lambda: _services
 
 CLUSTER_ARN = "arn:aws:eks:us-east-1:111122223333:cluster/analytics-prod"
 ASK_THE_DEMO = (

@@ -1,6 +1,6 @@
 """A command in a process of its own that need not import anything first: it is forked from one that has.
 
-Half of what a short run costs is importing pyarrow, boto3 and pandas; the tests make hundreds of runs.
+Most of what a short run costs is importing pyarrow, boto3 and pandas; the tests make hundreds of runs.
 """
 
 import os
@@ -15,7 +15,10 @@ from types import TracebackType
 
 _PROCESSES = get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
-    ["pipeline.cli", "pipeline.analytics", "pipeline.hourly", "pipeline.output", "pipeline.report", "pipeline.runs"]
+    [
+        *("pipeline.cli", "pipeline.analytics", "pipeline.hourly", "pipeline.output", "pipeline.report"),
+        *("pipeline.runs", "awswrangler", "pyathena.sqlalchemy.rest", "tests.forked_from"),
+    ]
 )
 
 

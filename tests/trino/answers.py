@@ -11,14 +11,15 @@ from pipeline.warehouse import Answer
 
 _Item = TypeVar("_Item", bound=Hashable)
 
-_AT_ONCE = 4
 _TOLERANCE = 1e-9  # sums of doubles differ in their last digits, and what is left of a difference by more than that
 
 
 @contextmanager
-def asked(ask: Callable[[_Item], Answer], items: Iterable[_Item]) -> Iterator[Mapping[_Item, Future[Answer]]]:
+def asked(
+    ask: Callable[[_Item], Answer], items: Iterable[_Item], *, at_once: int = 4
+) -> Iterator[Mapping[_Item, Future[Answer]]]:
     """Ask for each of *items*, a few at once and in their order, while who waits for one waits for that one only."""
-    pool = ThreadPoolExecutor(_AT_ONCE)
+    pool = ThreadPoolExecutor(at_once)
     try:
         yield {item: pool.submit(ask, item) for item in items}
     finally:

@@ -1,17 +1,23 @@
 """One stack and one Trino for all tests here: the demo's estate, published to both engines under one policy."""
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from subprocess import CompletedProcess
+from urllib.parse import urlencode
 
 import pytest
 
 from pipeline.demo.stack import WORKGROUP, Stack, running
-from pipeline.warehouse import Warehouse, athena_url
+from pipeline.warehouse import Answer, Warehouse, athena_url
+from tests.sql.cases import CASES, case_in, name_of
 from tests.trino import column_statistics, server
+from tests.trino.answers import asked
 from tests.trino.estate import COMPARED, Command, Stage, chargeback, end_days, invoice, write_policy
 from tests.trino.installation import VERSION, TrinoUnavailableError, installed
+from tests.trino.statements import statement_of
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -47,6 +53,8 @@ def stack(stage: Stage, installation: None, tmp_path_factory: pytest.TempPathFac
     with running(tmp_path_factory.mktemp("stack") / "s3") as started, pytest.MonkeyPatch.context() as process:
         for name, value in started.environment.items():
             process.setenv(name, value)
+        # Or requests looks through all of the environment for proxies, in threads, while pytest changes it.
+        process.setenv("NO_PROXY", "127.0.0.1")
         chargeback(started, "collect")
         yield started
 
@@ -103,8 +111,26 @@ def on_trino(stack: Stack, policy: dict[str, str], trino_url: str) -> Command:
     return run
 
 
+# Planning is most of what a case takes: these have joins planned as they are written, and nothing weighed.
+_UNWEIGHED = {
+    "enable_stats_calculator": "false",
+    "join_distribution_type": "BROADCAST",
+    "join_reordering_strategy": "NONE",
+}
+
+
 @pytest.fixture(scope="session")
-def published(stage: Stage, stack: Stack, on_trino: Command) -> None:
-    stage("publishing through Trino")
+def asked_cases(trino_url: str, request: pytest.FixtureRequest) -> Iterator[Mapping[Path, Future[Answer]]]:
+    """Answers to the cases that are run: they need no table, and are asked beside all that is done before them."""
+    ids = {item.callspec.id for item in request.session.items if hasattr(item, "callspec")}
+    chosen = [directory for directory in CASES if name_of(directory) in ids]
+    trino = Warehouse(f"{trino_url}?{urlencode({'session_properties': json.dumps(_UNWEIGHED)})}")
+    with asked(lambda case: trino.query(statement_of(case_in(case)), name_of(case)), chosen, at_once=2) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def published(stage: Stage, stack: Stack, on_trino: Command, asked_cases: Mapping[Path, Future[Answer]]) -> None:
+    stage("publishing through Trino, and asking the cases of tests/sql meanwhile")
     on_trino("publish")
     end_days(stack.now, stack.environment["CHARGEBACK_GLUE_DATABASE"])

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -94,6 +95,7 @@ def _spell(column: DuckDBPyType, words: _Words) -> str:
     return words.row.format(words.comma.join(fields))
 
 
+@cache
 def arrow_type(glue: str) -> pa.DataType:
     """The Arrow type of one of Glue's types; `StatementError` for a type that Athena does not know."""
     try:

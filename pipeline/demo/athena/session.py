@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import NamedTuple
 
 import duckdb
@@ -203,8 +203,15 @@ class Session:
             raise StatementError(_reason(str(error), type(error), query)) from error
 
 
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """An empty database: to make one takes longer than most statements do."""
+    return duckdb.connect(config=_CONFIG)
+
+
 def _connection() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(config=_CONFIG)
+    """A connection of its own: what is temporary or registered there, no other sees."""
+    connection = _database().cursor()
     for setting in PRELUDE:
         connection.execute(setting)
     return connection
@@ -219,7 +226,7 @@ def _columns(sql: str, beneath: tuple[tuple[str, Columns], ...]) -> Columns:
     with closing(_connection()) as connection:
         for name, columns in beneath:
             listed = ", ".join(f"{exp.to_identifier(each, quoted=True).sql('duckdb')} {kind}" for each, kind in columns)
-            connection.execute(f'CREATE TABLE "{name}" ({listed})')
+            connection.execute(f'CREATE TEMP TABLE "{name}" ({listed})')
         return _description(connection.execute(f"SELECT * FROM ({sql}) LIMIT 0"))  # noqa: S608  as it was bound
 
 
