@@ -3,6 +3,7 @@
 from datetime import date
 from functools import partial
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import boto3
 
@@ -11,7 +12,6 @@ from pipeline.bill import Bill, bill_over, delivered_periods, find_bill
 from pipeline.bill_delivery import Following, plan
 from pipeline.catalog import Catalog
 from pipeline.closed_catalog import ClosedCatalog
-from pipeline.closing import Closer
 from pipeline.errors import ConfigurationError
 from pipeline.former import FormerEntries
 from pipeline.ledger import LedgerState
@@ -23,6 +23,9 @@ from pipeline.refresh import Refresher
 from pipeline.settings import LakeSettings, Settings
 from pipeline.verify import DeliveredPeriods
 from pipeline.warehouse import Warehouse, athena_url
+
+if TYPE_CHECKING:
+    from pipeline.closing import Closer
 
 
 def published(settings: LakeSettings, session: boto3.Session) -> Warehouse:
@@ -51,8 +54,10 @@ def refresher(settings: LakeSettings, session: boto3.Session) -> Refresher:
     return _refresher(settings, session, published(settings, session), bill(settings, session, None))
 
 
-def closer(settings: LakeSettings, session: boto3.Session) -> Closer:
+def closer(settings: LakeSettings, session: boto3.Session) -> "Closer":
     """What closes months, once it is certain that there is something to close."""
+    from pipeline.closing import Closer  # needs pandas, which the hourly run has no memory for
+
     filling = refresher(settings, session)
     return Closer(
         filling.warehouse,

@@ -39,8 +39,10 @@ _POLICY = {
 
 
 def chargeback(stack: Stack, *arguments: str, **settings: str) -> CompletedProcess[str]:
-    """Run one command, such as a user would, on *stack* and as of its time; one that fails is an error."""
-    process = started(*arguments, "--now", rfc3339(stack.now), environment={**stack.environment, **settings})
+    """Run one command, such as a user would, on *stack*, as of its time unless told; one that fails is an error."""
+    command, *words = arguments
+    as_of = ("--now", rfc3339(stack.now))
+    process = started(command, *as_of, *words, environment={**stack.environment, **settings})
     completed = finished(process, _PATIENCE)
     assert completed.returncode == 0, f"chargeback {' '.join(arguments)}:\n{completed.stdout}\n{completed.stderr}"
     return completed
