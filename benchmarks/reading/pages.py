@@ -107,6 +107,8 @@ def _beside_sample(whole: Measured) -> str:
 
 
 def _by_clusters(measured: Sequence[Measured]) -> str:
+    if not measured:
+        return "As clusters are added: not measured with these (`--clusters`)."
     heading = (
         "clusters",
         "pod-hours",
