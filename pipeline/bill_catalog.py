@@ -7,6 +7,7 @@ import boto3
 from pipeline.aws import CONFIG, translated
 from pipeline.bill_table import EXPORT, BillTable
 from pipeline.errors import ConfigurationError
+from pipeline.glue_types import parquet_in
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
@@ -122,10 +123,4 @@ def _partition(table: BillTable, values: tuple[str, ...], folder: str) -> "Parti
 
 
 def _storage(table: BillTable, folder: str) -> "StorageDescriptorTypeDef":
-    return {
-        "Columns": [{"Name": name, "Type": kind} for name, kind in table.columns.items()],
-        "Location": folder,
-        "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
-        "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
-        "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
-    }
+    return parquet_in(folder, [{"Name": name, "Type": kind} for name, kind in table.columns.items()])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import boto3
 
 from pipeline.aws import CONFIG, translated
-from pipeline.glue_types import parquet_in
+from pipeline.glue_types import parquet_of
 from pipeline.ledger_table import CLOSED_LEDGER_RUNS
 from pipeline.month import Month
 
@@ -30,6 +30,6 @@ class ClosedCatalog:
                 TableName=CLOSED_LEDGER_RUNS.name,
                 PartitionInput={
                     "Values": [str(month), run],
-                    "StorageDescriptor": parquet_in(folder, CLOSED_LEDGER_RUNS),
+                    "StorageDescriptor": parquet_of(CLOSED_LEDGER_RUNS, folder),
                 },
             )

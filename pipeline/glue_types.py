@@ -1,5 +1,6 @@
 """How Glue writes the types, the partition columns and the place of a table."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -28,10 +29,15 @@ def glue_column(column: Column) -> "ColumnTypeDef":
     return {"Name": column.name, "Type": glue_type(column.type), "Comment": column.comment}
 
 
-def parquet_in(folder: str, table: Table) -> "StorageDescriptorTypeDef":
-    """The rows of *table* that lie in *folder* (`s3://…/`)."""
+def parquet_of(table: Table, folder: str) -> "StorageDescriptorTypeDef":
+    """The rows of *table* that lie as Parquet in *folder* (`s3://…/`)."""
+    return parquet_in(folder, [glue_column(column) for column in table.columns])
+
+
+def parquet_in(folder: str, columns: "Sequence[ColumnTypeDef]") -> "StorageDescriptorTypeDef":
+    """Rows of these *columns* that lie as Parquet in *folder* (`s3://…/`)."""
     return {
-        "Columns": [glue_column(column) for column in table.columns],
+        "Columns": columns,
         "Location": folder,
         "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
         "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",

@@ -8,7 +8,7 @@ import boto3
 
 from pipeline.aws import CONFIG, translated
 from pipeline.errors import ContractError
-from pipeline.glue_types import glue_column, parquet_in, partition_columns
+from pipeline.glue_types import glue_column, parquet_of, partition_columns
 from pipeline.ledger import Inputs, LedgerDay
 from pipeline.ledger_table import (
     CLOSED_LEDGER_RUNS,
@@ -208,7 +208,7 @@ class LedgerCatalog:
             "Description": f"One row per {table.grain}.",
             "TableType": "EXTERNAL_TABLE",
             "PartitionKeys": [glue_column(column) for column in partition_columns(table)],
-            "StorageDescriptor": parquet_in(self._home(table), table),
+            "StorageDescriptor": parquet_of(table, self._home(table)),
             "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet", **parameters},
         }
 
@@ -247,7 +247,7 @@ def _of_day(scope: str, day: str) -> str:
 def _partition(table: Table, day: date, rows: LedgerDay) -> "PartitionInputTypeDef":
     return {
         "Values": [day.isoformat()],
-        "StorageDescriptor": parquet_in(f"{rows.folder}{_of_day(SCOPES[table.name], day.isoformat())}", table),
+        "StorageDescriptor": parquet_of(table, f"{rows.folder}{_of_day(SCOPES[table.name], day.isoformat())}"),
         "Parameters": {
             "chargeback.run": rows.run,
             "chargeback.digest": rows.digest,

@@ -20,12 +20,12 @@ from pipeline.demo.athena import service as athena
 from pipeline.demo.bill.line_items import line_items
 from pipeline.demo.estate.estate import Estate, build_estate
 from pipeline.demo.kubecost import api as kubecost_api
-from pipeline.glue_types import glue_type
+from pipeline.glue_types import glue_type, parquet_in
 from pipeline.ledger_table import COST_LEDGER
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
-    from mypy_boto3_glue.type_defs import StorageDescriptorTypeDef
+    from mypy_boto3_glue.type_defs import ColumnTypeDef
     from mypy_boto3_s3 import S3Client
 
 LAKE_BUCKET = "chargeback-demo-lake"
@@ -132,13 +132,7 @@ def _deliver(s3: "S3Client", lines: pa.Table) -> None:
 
 def _declare(glue: "GlueClient", schema: pa.Schema) -> None:
     """Declare the bill's table, as a crawler does."""
-    storage: StorageDescriptorTypeDef = {
-        "Columns": [{"Name": field.name, "Type": glue_type(field.type)} for field in schema],
-        "Location": f"s3://{BILL_BUCKET}/{_BILL_PREFIX}/",
-        "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
-        "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
-        "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
-    }
+    columns: list[ColumnTypeDef] = [{"Name": field.name, "Type": glue_type(field.type)} for field in schema]
     glue.create_database(DatabaseInput={"Name": DATABASE})
     glue.create_table(
         DatabaseName=DATABASE,
@@ -146,11 +140,11 @@ def _declare(glue: "GlueClient", schema: pa.Schema) -> None:
             "Name": BILL_TABLE,
             "TableType": "EXTERNAL_TABLE",
             "PartitionKeys": [{"Name": "billing_period", "Type": "string"}],
-            "StorageDescriptor": storage,
+            "StorageDescriptor": parquet_in(f"s3://{BILL_BUCKET}/{_BILL_PREFIX}/", columns),
             "Parameters": {"classification": "parquet"},
         },
     )
-    month: StorageDescriptorTypeDef = {**storage, "Location": f"s3://{BILL_BUCKET}/{_BILL_PERIOD_PREFIX}/"}
+    month = parquet_in(f"s3://{BILL_BUCKET}/{_BILL_PERIOD_PREFIX}/", columns)
     glue.create_partition(
         DatabaseName=DATABASE,
         TableName=BILL_TABLE,
