@@ -23,10 +23,10 @@ from pipeline.policy import OBJECT_NAME
 from pipeline.refresh import Refresher
 from pipeline.report import exact, only_currency
 from pipeline.rounding import rounded
+from pipeline.statement import CENTS
 from pipeline.tables import KEPT_POLICY_TABLES, Table
 from pipeline.warehouse import Warehouse
 
-_CENTS = 2
 _SUMS = ("effective_cost", "distributed_cost", "charged_cost", "adjusted_cost")
 _ROUNDING = 1e-4  # in the currency: what sums of doubles may differ by, far below a cent
 
@@ -35,7 +35,6 @@ _ROUNDING = 1e-4  # in the currency: what sums of doubles may differ by, far bel
 class Closed:
     """What all cost centers together are *charged* for a closed month; *adjusted*, of it, is of months before."""
 
-    month: Month
     currency: str
     charged: Decimal
     adjusted: Decimal
@@ -79,8 +78,8 @@ class Closer:
         self._require_unchanged(month, policy, found.cost, sums["effective_cost"])
         row = {"closed_month": str(month), "run": run, "closed_at": now, "currency": found.currency, **sums}
         self._stand(month, row)
-        charged, adjusted = (rounded(exact(sums[name]), _CENTS) for name in ("charged_cost", "adjusted_cost"))
-        return Closed(month, found.currency, charged, adjusted)
+        charged, adjusted = (rounded(exact(sums[name]), CENTS) for name in ("charged_cost", "adjusted_cost"))
+        return Closed(found.currency, charged, adjusted)
 
     def _require_ready(self, month: Month, now: datetime) -> Collection[Month]:
         """Make sure that *month* has ended, is open, is later than the closed ones, and has a current ledger."""
@@ -117,7 +116,7 @@ class Closer:
         if not rows:
             raise UsageError(f"{month} has no cost: there is nothing to close.")
         currency = only_currency(pd.Series([of for _, _, of, _ in rows]), str(month))
-        costs = {state: rounded(exact(cost), _CENTS) for _, state, _, cost in sorted(rows)}
+        costs = {state: rounded(exact(cost), CENTS) for _, state, _, cost in sorted(rows)}
         unsettled = [f"{cost:,} {currency} {state}" for state, cost in costs.items() if state != "final" and cost]
         if unsettled and not before_invoice:
             raise UsageError(
@@ -155,11 +154,7 @@ class Closer:
             place = rows.schema.get_field_index(CLOSED_MONTH.name)
             of_month = pa.repeat(pa.scalar(str(month), CLOSED_MONTH.type), len(rows))
             kept = rows.set_column(place, rows.schema.field(place), of_month)
-            self.lake.merge_whole(table, partial(_instead, kept), f"{month}.parquet")
-
-
-def _instead(rows: pa.Table, former: pa.Table) -> pa.Table:  # noqa: ARG001  whatever there was
-    return rows
+            self.lake.replace_whole(table, kept, f"{month}.parquet")
 
 
 def _unless_there(rows: pa.Table, former: pa.Table) -> pa.Table:

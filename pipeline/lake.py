@@ -117,6 +117,14 @@ class Lake:
 
         return self._rewritten(key, rewrite)
 
+    def replace_whole(self, table: Table, rows: pa.Table, object_name: str) -> bool:
+        """Put *rows* in the place of whatever the object that all clusters share has; returns whether that changed any.
+
+        Raises:
+            TemporaryError: other writers were faster every time.
+        """
+        return self.merge_whole(table, lambda _: rows, object_name)
+
     def _rewritten(self, key: str, rewrite: Callable[[_File | None, _File], bool]) -> bool:
         """Replace an object by what *rewrite* makes of it; a *rewrite* that returns False leaves it as it is."""
         for attempt in range(_ATTEMPTS):

@@ -4,9 +4,6 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from functools import partial
-
-import pyarrow as pa
 
 from pipeline.bill import Bill
 from pipeline.catalog import Catalog, foreign, marks
@@ -69,7 +66,7 @@ class Publisher:
         planned = views(self.refresher.bill.source)
         names = [view.name for view in planned]
         for table, rows in policy_tables(policy).items():
-            self.lake.merge_whole(table, partial(_instead, rows), OBJECT_NAME)
+            self.lake.replace_whole(table, rows, OBJECT_NAME)
         with self.former.put_back_on_failure([*names, *(table.name for table in PUBLISHED_TABLES)]):
             for table in TABLES:
                 self.catalog.declare(table, self.location, first_day, self.version, names)
@@ -94,10 +91,6 @@ class Publisher:
                 "nothing was replaced. Keep them and set CHARGEBACK_GLUE_DATABASE to another database, or drop them "
                 "(DROP VIEW or DROP TABLE in Athena, which leaves the data) and publish again."
             )
-
-
-def _instead(rows: pa.Table, former: pa.Table) -> pa.Table:  # noqa: ARG001  whatever there was
-    return rows
 
 
 def statements(database: str, bill: Bill) -> Iterator[str]:
